@@ -1,0 +1,79 @@
+"""What the brokers need from this machine: a cache folder, free ports, and commands that must succeed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+# Below the range that the kernel hands out to outgoing connections: a client that reconnects while the broker is down
+# must never be given the broker's own port.
+_PORTS = range(20000, 32000)
+
+
+class BrokerUnavailable(Exception):
+    """The broker cannot be had on this machine; the text says what is missing."""
+
+
+def cache_directory() -> Path:
+    """Return the folder for what is downloaded once. It is outside the checkout and survives a run."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or tempfile.gettempdir(), ".cache")
+    directory = Path(base) / "aspyx_event"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def install_lock(name: str) -> Iterator[None]:
+    """Let one process at a time install the broker `name`."""
+    with open(cache_directory() / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different ports that nobody listens on."""
+    ports: list[int] = []
+    with ExitStack() as stack:
+        for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+            probe = stack.enter_context(socket.socket())
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise BrokerUnavailable(f"no {count} free ports on {HOST}")
+
+
+def run(command: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed; BrokerUnavailable shows the end of it on failure."""
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            env=None if env is None else {**os.environ, **env},
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise BrokerUnavailable(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise BrokerUnavailable(f"{command[0]} did not end within {timeout:.0f} s") from error
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        raise BrokerUnavailable(f"{' '.join(command[:3])} ... failed with {done.returncode}:\n{tail}")
+    return done.stdout
