@@ -1,0 +1,60 @@
+"""Fixtures for all tests: real brokers, once a session, and a check that no test leaves anything behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from hypothesis import settings
+
+from tests.brokers import Broker, BrokerUnavailable
+from tests.leaks import Resources, leaked_since
+
+if TYPE_CHECKING:
+    from tests.brokers.artemis import ArtemisBroker
+    from tests.brokers.management import ArtemisManagement
+
+settings.register_profile("aspyx", deadline=None)  # a busy machine is no failure
+settings.load_profile("aspyx")
+
+_B = TypeVar("_B", bound=Broker)
+
+
+def _running(kind: type[_B]) -> Iterator[_B]:
+    """Yield a started broker; a missing one is a skip at home and a failure where brokers are required."""
+    try:
+        kind.install()
+        with kind() as broker:
+            yield broker
+    except BrokerUnavailable as error:
+        if os.environ.get("ASPYX_REQUIRE_BROKERS") == "1":
+            pytest.fail(f"{kind.name}: {error}", pytrace=False)
+        pytest.skip(f"{kind.name}: {error}")
+
+
+@pytest.fixture(scope="session")
+def artemis() -> Iterator[ArtemisBroker]:
+    """A running Apache Artemis. A test that stops it starts it again."""
+    from tests.brokers.artemis import ArtemisBroker
+
+    yield from _running(ArtemisBroker)
+
+
+@pytest.fixture
+def artemis_management(artemis: ArtemisBroker) -> Iterator[ArtemisManagement]:
+    """What Artemis says about its queues."""
+    from tests.brokers.management import ArtemisManagement
+
+    with ArtemisManagement(artemis.start()) as management:
+        yield management
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, socket or pipe behind."""
+    before = Resources.now()
+    yield
+    if request.node.get_closest_marker("may_leak") is None and (leaks := leaked_since(before)):
+        pytest.fail("left behind: " + "; ".join(leaks), pytrace=False)
