@@ -1,0 +1,30 @@
+"""Put every broker that can be had here into the cache, so that no test waits for a download."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .artemis import ArtemisBroker
+from .base import Broker
+from .host import BrokerUnavailable
+
+BROKERS: tuple[type[Broker], ...] = (ArtemisBroker,)
+
+
+def main() -> int:
+    """Return 1 when a broker is missing and brokers are required."""
+    missing = 0
+    for kind in BROKERS:
+        try:
+            kind.install()
+        except BrokerUnavailable as error:
+            missing += 1
+            sys.stdout.write(f"{kind.name}: {error}\n")
+        else:
+            sys.stdout.write(f"{kind.name}: ready\n")
+    return int(missing > 0 and os.environ.get("ASPYX_REQUIRE_BROKERS") == "1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

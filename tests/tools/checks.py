@@ -1,0 +1,68 @@
+"""The list of checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .environment import Environment, unit_environment
+from .interpreters import find_python
+from .packages import check_packages
+from .report import Check
+from .shell import ROOT, run
+
+_NO_TESTS = 5
+_OTHER_PYTHONS = ("3.9", "3.13")
+
+
+def pytest_alone(environment: Environment, arguments: list[str]) -> int:
+    """Run pytest with these arguments and nothing else."""
+    return run([environment.python, "-m", "pytest", *arguments], env=environment.variables)
+
+
+def all_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield every check in the order to run them: the quick ones first."""
+
+    def tool(name: str, *arguments: str) -> Check:
+        command = [environment.tool(name), *arguments]
+        return Check(f"{name} {arguments[0]}" if name == "ruff" else name, lambda: run(command, env=variables))
+
+    library = None if (ROOT / "aspyx_event" / "__init__.py").exists() else "there is no aspyx_event/__init__.py"
+    variables = {**environment.variables, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    yield tool("ruff", "check", ".")
+    yield tool("ruff", "format", "--check", ".")
+    yield _unless(library, tool("mypy"))
+    yield _unless(library, tool("lint-imports", "--config", "setup.cfg"))
+    yield _unless(library, tool("pyright", "--pythonversion", "3.9", "--pythonpath", environment.python, "aspyx_event"))
+    install = [environment.python, "-m", "tests.brokers"]
+    yield Check("brokers", lambda: run(install, env=variables))
+    yield Check("tests", lambda: _pytest(environment, ["tests"], scratch / "all.xml"))
+    for version in _OTHER_PYTHONS:
+        yield _unit_tests(version, scratch)
+    docs = [environment.tool("sphinx-build"), "-W", "-n", "-q", "--keep-going", "docs", str(scratch / "docs")]
+    missing = None if (ROOT / "docs" / "conf.py").exists() else "there is no docs/conf.py"
+    yield Check("docs", lambda: run(docs, env=variables), skip=missing)
+    yield _unless(library, Check("build", lambda: check_packages(environment, scratch / "dist")))
+
+
+def _unless(reason: str | None, check: Check) -> Check:
+    return Check(check.name, check.action, skip=reason)
+
+
+def _unit_tests(version: str, scratch: Path) -> Check:
+    name = f"unit tests on Python {version}"
+    python = find_python(version)
+    if python is None:
+        return Check(name, lambda: 0, skip="this Python is not installed")
+    return Check(name, lambda: _pytest(unit_environment(python), ["tests/unit"], scratch / f"unit-{version}.xml"))
+
+
+def _pytest(environment: Environment, paths: list[str], results: Path) -> int:
+    # A suite that is still empty is no failure; a suite that lost its tests shows in the numbers.
+    options = [f"--junitxml={results}", "-o", "junit_family=xunit2", "-o", f"cache_dir={results.parent / 'cache'}"]
+    code = run([environment.python, "-m", "pytest", *options, *paths], env={**environment.variables, **_COLOR})
+    return 0 if code == _NO_TESTS else code
+
+
+_COLOR = {} if os.environ.get("CI") is None else {"NO_COLOR": "1", "PY_COLORS": "0"}
