@@ -13,8 +13,10 @@ from tests.brokers import Broker, BrokerUnavailable
 from tests.leaks import Resources, leaked_since
 
 if TYPE_CHECKING:
+    from tests.brokers.activemq import ActiveMQBroker
     from tests.brokers.artemis import ArtemisBroker
     from tests.brokers.management import ArtemisManagement
+    from tests.brokers.rabbitmq import RabbitMQBroker
 
 settings.register_profile("aspyx", deadline=None)  # a busy machine is no failure
 settings.load_profile("aspyx")
@@ -40,6 +42,22 @@ def artemis() -> Iterator[ArtemisBroker]:
     from tests.brokers.artemis import ArtemisBroker
 
     yield from _running(ArtemisBroker)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQBroker]:
+    """A running RabbitMQ 4. A test that stops it starts it again."""
+    from tests.brokers.rabbitmq import RabbitMQBroker
+
+    yield from _running(RabbitMQBroker)
+
+
+@pytest.fixture(scope="session")
+def activemq() -> Iterator[ActiveMQBroker]:
+    """A running ActiveMQ Classic. A test that stops it starts it again."""
+    from tests.brokers.activemq import ActiveMQBroker
+
+    yield from _running(ActiveMQBroker)
 
 
 @pytest.fixture

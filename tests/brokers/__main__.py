@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from .activemq import ActiveMQBroker
 from .artemis import ArtemisBroker
 from .base import Broker
 from .host import BrokerUnavailable
+from .rabbitmq import RabbitMQBroker
 
-BROKERS: tuple[type[Broker], ...] = (ArtemisBroker,)
+BROKERS: tuple[type[Broker], ...] = (ArtemisBroker, RabbitMQBroker, ActiveMQBroker)
 
 
 def main() -> int:

@@ -38,7 +38,8 @@ class Broker(ABC):
     def __init__(self) -> None:
         self._process: BrokerProcess | None = None
         self._prepared = False
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{self.name}-", ignore_cleanup_errors=True)
+        parent = self.folder_parent()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{self.name}-", dir=parent)
         self.directory = Path(self._folder.name)
         _open.add(self)
 
@@ -64,6 +65,10 @@ class Broker(ABC):
 
     def environment(self) -> Mapping[str, str]:
         return {}
+
+    def folder_parent(self) -> Path | None:
+        """Where `directory` is made; the system's folder for temporary files unless a broker must see it elsewhere."""
+        return None
 
     @property
     def running(self) -> bool:

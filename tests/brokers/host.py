@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -77,3 +78,13 @@ def run(command: Sequence[str], *, timeout: float, env: Mapping[str, str] | None
         tail = "\n".join(done.stdout.splitlines()[-15:])
         raise BrokerUnavailable(f"{' '.join(command[:3])} ... failed with {done.returncode}:\n{tail}")
     return done.stdout
+
+
+def apt_install(*packages: str) -> None:
+    """Install Debian packages, where that is possible; else say which are missing."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise BrokerUnavailable(f"it needs Debian's {', '.join(packages)}; as root they are installed by themselves")
+    with install_lock("apt"):
+        run(["apt-get", "-qq", "update"], timeout=300)
+        install = ["apt-get", "-qq", "-y", "--no-install-recommends", "install", *packages]
+        run(install, timeout=600, env={"DEBIAN_FRONTEND": "noninteractive"})

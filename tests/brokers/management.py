@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -63,7 +64,14 @@ class ArtemisManagement:
         if self._link is not None:
             connection = self._link[0]
             self._link = None
-            connection.close()
+            with suppress(ConnectionError, self._broken()):
+                connection.close()
+
+    @staticmethod
+    def _broken() -> type[Exception]:
+        from proton import ProtonException
+
+        return ProtonException
 
     def call(self, operation: str, *parameters: object, resource: str = "broker") -> Any:
         """Call an operation of a resource ("broker", "queue.NAME", "address.NAME") and return its result."""
@@ -137,7 +145,7 @@ class ArtemisManagement:
             except SendException as error:
                 raise ManagementError("the broker rejected the request: this user may not manage") from error
             except (ConnectionException, Timeout):
-                self._link = None
+                self.close()
                 if attempt == 2:
                     raise
                 continue
