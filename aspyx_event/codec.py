@@ -1,0 +1,182 @@
+"""Events to JSON bytes and back."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
+
+from aspyx_event.codec_schema import base64_bytes
+from aspyx_event.envelope import JSON, Envelope
+from aspyx_event.events import EventDescriptor, place
+from aspyx_event.exceptions import CodecError, ConfigurationError
+
+DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
+
+_INNER_FIELD = re.compile(r"field_name='([^']+)'")
+_UNPRINTABLE = "a lone surrogate or bytes that are not UTF-8"
+
+
+class Codec(Protocol):
+    """Turns events into bytes and back. Thread-safe."""
+
+    content_type: str
+
+    def prepare(self, event: EventDescriptor) -> None:
+        """Build what the event's class needs. Raises ConfigurationError when the class cannot be an event."""
+
+    def encode(self, event: Any, descriptor: EventDescriptor) -> bytes:
+        """Raises CodecError."""
+
+    def decode(self, envelope: Envelope, descriptor: EventDescriptor) -> Any:
+        """Raises CodecError."""
+
+
+class JsonCodec:
+    """Compact UTF-8 JSON by pydantic, fields in the order of the class.
+
+    Dataclasses and models alike; a pydantic model's own configuration holds, and its lax JSON mode unless the model
+    says otherwise. ``max_message_size`` bounds a body in bytes, in both directions.
+    """
+
+    content_type = JSON
+
+    def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
+        if max_message_size < 1:
+            raise ConfigurationError(f"max_message_size={max_message_size!r}: a number of bytes from 1 on")
+        self.max_message_size = max_message_size
+        self._lock = threading.Lock()
+        self._shapes: dict[type, _Shape] = {}
+
+    def prepare(self, event: EventDescriptor) -> None:
+        """Build validator and serializer of the event's class once. Raises ConfigurationError, naming the class."""
+        self._shape(event)
+
+    def encode(self, event: Any, descriptor: EventDescriptor) -> bytes:
+        """The event as JSON. Raises CodecError for wrong field types, NaN, infinity, and too many bytes."""
+        shape = self._shape(descriptor)
+        try:
+            body = shape.serializer.to_json(event, warnings="error")
+        except PydanticSerializationError as error:
+            raise CodecError(f"event {descriptor.name!r} cannot be sent: {shape.complaint(event, error)}") from error
+        if b"null" in body or b"NaN" in body or b"Infinity" in body:  # pydantic writes NaN as null: look closer
+            spot = _not_finite(shape.serializer.to_python(event, warnings=False), "")
+            if spot is not None:
+                raise CodecError(
+                    f"event {descriptor.name!r} cannot be sent: field {spot!r} is NaN or infinite, which JSON has not"
+                )
+        if len(body) > self.max_message_size:
+            raise CodecError(
+                f"event {descriptor.name!r} cannot be sent: its body has {len(body)} bytes, and max_message_size is "
+                f"{self.max_message_size}; send a reference to the data instead{shape.largest(event)}"
+            )
+        return body
+
+    def decode(self, envelope: Envelope, descriptor: EventDescriptor) -> Any:
+        """The event in an envelope. Raises CodecError, naming the fields that do not fit, never their values."""
+        if envelope.unreadable:
+            raise CodecError(f"the body cannot be read: {envelope.unreadable}")
+        if not _is_json(envelope.content_type):
+            raise CodecError(f"the content type {envelope.content_type!r} is not JSON")
+        if len(envelope.body) > self.max_message_size:
+            raise CodecError(f"the body has {len(envelope.body)} bytes; max_message_size is {self.max_message_size}")
+        try:
+            return self._shape(descriptor).validator.validate_json(envelope.body)
+        except ValidationError as error:
+            raise CodecError(f"the body is not a valid {descriptor.name!r}: {_problems(error)}") from _without_input(error)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CodecError(f"the body is not a valid {descriptor.name!r}: {type(error).__name__}") from error
+
+    def _shape(self, event: EventDescriptor) -> _Shape:
+        shape = self._shapes.get(event.type)
+        if shape is None:
+            with self._lock:
+                shape = self._shapes.setdefault(event.type, _Shape(event))
+        return shape
+
+
+class _Shape:
+    """Validator and serializer of one class, built by pydantic and then used without its per-call look-ups."""
+
+    def __init__(self, event: EventDescriptor) -> None:
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(event.type)
+            schema = base64_bytes(adapter.core_schema)
+            changed = schema is not adapter.core_schema
+            self.validator: Any = SchemaValidator(schema) if changed else adapter.validator
+            self.serializer: Any = SchemaSerializer(schema) if changed else adapter.serializer
+        except Exception as error:  # pydantic raises many kinds here, all about the class
+            raise ConfigurationError(
+                f"event {event.name!r} ({place(event.type)}) cannot be written as JSON: {_first_line(error)}; "
+                "every field needs a type that pydantic knows and can resolve from the class's module"
+            ) from error
+        self.fields = tuple(getattr(event.type, "model_fields", None) or getattr(event.type, "__dataclass_fields__", ()))
+
+    def complaint(self, event: Any, error: Exception) -> str:
+        """Which field of the event is to blame, found by writing them one by one."""
+        for name in self.fields:
+            value = getattr(event, name, None)
+            try:
+                self.serializer.to_json(event, warnings="error", include={name})
+            except PydanticSerializationError as own:
+                text = str(own)
+                if "utf-8" in text.lower():
+                    return f"field {name!r} holds {_UNPRINTABLE}"
+                inner = _INNER_FIELD.search(text)
+                deeper = f", there {inner.group(1)!r}," if inner and inner.group(1) != name else ""
+                return f"field {name!r}{deeper} holds a value that does not fit its type ({type(value).__name__})"
+        return _first_line(error)
+
+    def largest(self, event: Any) -> str:
+        """A hint at the biggest field."""
+        sizes = [(len(self.serializer.to_json(event, warnings=False, include={name})), name) for name in self.fields]
+        return f" (its largest field is {max(sizes)[1]!r})" if sizes else ""
+
+
+def _is_json(content_type: str | None) -> bool:
+    if not content_type:
+        return True
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in (JSON, "text/plain") or kind.endswith("+json")
+
+
+def _problems(error: ValidationError) -> str:
+    """Fields and reasons, without the values: they may be secret, and this goes into logs."""
+    details = error.errors(include_input=False, include_url=False, include_context=False)
+    shown = [f"{'.'.join(map(str, d['loc'])) or 'the whole'}: {d['msg']}" for d in details[:5]]
+    more = f" (and {len(details) - 5} more)" if len(details) > 5 else ""
+    return "; ".join(shown) + more
+
+
+def _without_input(error: ValidationError) -> Exception:
+    """A cause that says the same without the values."""
+    return ValueError(_problems(error))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _not_finite(value: Any, path: str) -> str | None:
+    """The path of the first number that is not finite; None when all are."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else path
+    if isinstance(value, Decimal):
+        return None if value.is_finite() else path
+    if isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = [(str(position), item) for position, item in enumerate(value)]
+    else:
+        return None
+    for name, item in items:
+        found = _not_finite(item, f"{path}.{name}" if path else name)
+        if found is not None:
+            return found
+    return None

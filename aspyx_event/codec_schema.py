@@ -1,0 +1,62 @@
+"""Bytes in dataclasses as standard base64.
+
+pydantic writes bytes as UTF-8 text, or as URL-safe base64 if a configuration asks for it; a dataclass takes no
+configuration from outside. So its core schema is rewritten: every plain ``bytes`` node that stands inside a standard
+library dataclass gets a base64 encoder and decoder. pydantic models and pydantic dataclasses keep what they say.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic_core import core_schema
+
+_OPAQUE = {"default", "default_factory", "metadata", "cls", "ref", "schema_ref", "config", "function", "expected"}
+
+
+def base64_bytes(schema: Any) -> Any:
+    """The schema with its dataclass bytes in base64; the same object when there are none."""
+    return _rewrite(schema, inside=False)
+
+
+def _rewrite(node: Any, *, inside: bool) -> Any:
+    if isinstance(node, dict):
+        kind = node.get("type")
+        if kind == "bytes" and inside and "serialization" not in node:
+            return _base64(node)
+        if kind == "dataclass":
+            inside = not is_pydantic_dataclass(node["cls"])
+        elif kind == "model":
+            inside = False
+        changed = {k: v if k in _OPAQUE else _rewrite(v, inside=inside) for k, v in node.items()}
+        return changed if any(changed[key] is not node[key] for key in node) else node
+    if isinstance(node, (list, tuple)):
+        items = [_rewrite(item, inside=inside) for item in node]
+        if all(new is old for new, old in zip(items, node)):
+            return node
+        return items if isinstance(node, list) else tuple(items)
+    return node
+
+
+def _base64(node: dict[str, Any]) -> Any:
+    return core_schema.json_or_python_schema(
+        json_schema=core_schema.no_info_after_validator_function(_decode, core_schema.str_schema()),
+        python_schema=node,  # type: ignore[arg-type]
+        serialization=core_schema.plain_serializer_function_ser_schema(_encode, when_used="json"),
+    )
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("not standard base64 (RFC 4648 section 4)") from None
+
+
+def _encode(value: Any) -> str:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"expected bytes, not {type(value).__name__}")
+    return base64.b64encode(value).decode("ascii")

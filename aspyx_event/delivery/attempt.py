@@ -1,0 +1,116 @@
+"""One handling attempt: decode, pipelines, listener."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any, Callable
+
+from aspyx_event.codec import Codec
+from aspyx_event.delivery.lanes import Item
+from aspyx_event.delivery.loop import LoopThread
+from aspyx_event.delivery.redelivery import (
+    REASON_CRASHED,
+    REASON_DECODE,
+    REASON_UNKNOWN_EVENT,
+    Poison,
+)
+from aspyx_event.envelope import CE_TYPE, EV_ATTEMPT, Envelope, set_current_envelope
+from aspyx_event.exceptions import CodecError, EventError
+from aspyx_event.listeners import EventListenerDescriptor, handler_of
+from aspyx_event.pipeline import EnvelopePipeline, PipelineChain
+
+CRASH_LIMIT = 8
+"""Deliveries that ended without a word before the event counts as one that kills processes; Artemis gives up at 10."""
+
+
+class Stopping(BaseException):
+    """The attempt ended because the manager stops; it does not count."""
+
+
+class Attempts:
+    """Runs the attempts of one listener. Thread-safe."""
+
+    def __init__(
+        self,
+        listener: EventListenerDescriptor,
+        target: Any,
+        *,
+        codec: Codec,
+        pipelines: Sequence[EnvelopePipeline],
+        loop: LoopThread,
+        known_events: Callable[[], Sequence[str]],
+        abandoned: threading.Event,
+    ) -> None:
+        self._listener = listener
+        self._handler = handler_of(target)
+        self._codec = codec
+        self._chain = PipelineChain(pipelines, handle=self._call)
+        self._loop = loop
+        self._known_events = known_events
+        self._abandoned = abandoned
+
+    def run(self, item: Item) -> None:
+        """Make attempt number ``item.attempt``, in the caller's context. Raises what the listener raises, or Poison."""
+        envelope = self._fresh(item)
+        try:
+            envelope.event = self._codec.decode(envelope, self._listener.event)
+        except CodecError as error:
+            raise Poison(REASON_DECODE, error) from error
+        set_current_envelope(envelope)
+        envelope.bind(self._chain)
+        envelope.proceed_handle(self._listener)
+
+    def check(self, envelope: Envelope) -> None:
+        """Raises Poison for a message that must not be tried at all."""
+        if envelope.delivery_count >= CRASH_LIMIT:
+            raise Poison(
+                REASON_CRASHED,
+                EventError(
+                    f"delivered {envelope.delivery_count} times before without an answer: "
+                    f"it seems to kill the process of listener {self._listener.name!r}"
+                ),
+            )
+        claimed = envelope.get(CE_TYPE)
+        if claimed and claimed != self._listener.event.name and claimed in self._known_events():
+            raise Poison(
+                REASON_UNKNOWN_EVENT,
+                EventError(f"the event says it is {claimed!r}, but it came to {self._listener.event.name!r}"),
+            )
+
+    @staticmethod
+    def _fresh(item: Item) -> Envelope:
+        """An envelope of its own for every attempt, so that none sees what an earlier one set."""
+        original = item.envelope
+        headers = dict(original.wire_headers)
+        headers[EV_ATTEMPT] = str(item.attempt)
+        return Envelope(
+            original.body,
+            headers,
+            content_type=original.content_type,
+            native_id=original.native_id,
+            expires_at=original.expires_at,
+            delivery_count=original.delivery_count,
+            unreadable=original.unreadable,
+        )
+
+    def _call(self, envelope: Envelope, _listener: EventListenerDescriptor) -> None:
+        result = self._handler(envelope.event)
+        if inspect.isawaitable(result):
+            self._wait(result if asyncio.iscoroutine(result) else _await(result))
+
+    def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        future = self._loop.submit(coroutine)
+        try:
+            future.result()
+        except (concurrent.futures.CancelledError, asyncio.CancelledError):
+            if self._abandoned.is_set():
+                raise Stopping from None
+            raise EventError(f"the coroutine of listener {self._listener.name!r} was cancelled") from None
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable

@@ -1,0 +1,202 @@
+"""The dispatcher: workers for all listeners of a manager, and the way they end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from aspyx_event.codec import Codec
+from aspyx_event.delivery.attempt import Attempts
+from aspyx_event.delivery.credit import initial_credit
+from aspyx_event.delivery.inbox import Inbox
+from aspyx_event.delivery.loop import LoopThread
+from aspyx_event.delivery.outcome import Observer, Outcome, Result
+from aspyx_event.delivery.process import abandoned_threads
+from aspyx_event.delivery.settlement import Settlement
+from aspyx_event.delivery.worker import ListenerWorker
+from aspyx_event.exception_manager import ExceptionManager
+from aspyx_event.exceptions import ProviderError
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.pipeline import EnvelopePipeline
+from aspyx_event.provider import Provider, ProviderState
+from aspyx_event.retry import RetryPolicy
+from aspyx_event.timing import Deadline, Scheduler
+
+logger = logging.getLogger(__name__)
+
+WATCH_EVERY = 10.0
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """A delivery whose listener did not return in time; it was given back to the broker. ``seconds``: how long it ran."""
+
+    listener: str
+    event_id: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StopResult:
+    """What ``stop`` found: deliveries that finished meanwhile, released unstarted ones, abandoned ones."""
+
+    finished: int = 0
+    released: int = 0
+    abandoned: tuple[Abandoned, ...] = ()
+
+
+@dataclass(frozen=True)
+class DispatcherSettings:
+    """What the dispatcher shares with its manager. ``workers`` is the number of threads."""
+
+    workers: int
+    codec: Codec
+    exceptions: ExceptionManager
+    policy: RetryPolicy
+    observers: tuple[Observer, ...]
+
+
+class Dispatcher:
+    """One executor, one loop, one timer thread for all listeners. Single use: made by start, done by stop."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        settings: DispatcherSettings,
+        *,
+        pipelines: Sequence[EnvelopePipeline],
+        known_events: Callable[[], Sequence[str]],
+    ) -> None:
+        self._provider = provider
+        self._settings = settings
+        self._pipelines = pipelines
+        self._known_events = known_events
+        self._stopping = threading.Event()
+        self._abandoning = threading.Event()
+        self._changed = threading.Condition()
+        self._finished = 0
+        self._released = 0
+        self.loop = LoopThread()
+        self._scheduler = Scheduler("aspyx-timer")
+        self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="aspyx-worker")
+        self._workers: dict[str, ListenerWorker] = {}
+
+    @property
+    def workers(self) -> tuple[ListenerWorker, ...]:
+        """One for each listener."""
+        return tuple(self._workers.values())
+
+    def attach(self, listener: EventListenerDescriptor, target: Any, *, timeout: float) -> None:
+        """Start to receive for a listener. Raises what the provider raises."""
+        concurrency = min(listener.concurrency or self._settings.workers, self._settings.workers)
+        inbox = Inbox(concurrency)
+        worker = ListenerWorker(
+            listener,
+            inbox=inbox,
+            attempts=Attempts(
+                listener,
+                target,
+                codec=self._settings.codec,
+                pipelines=self._pipelines,
+                loop=self.loop,
+                known_events=self._known_events,
+                abandoned=self._abandoning,
+            ),
+            settlement=Settlement(
+                listener, queue=self._provider.queue_name(listener), error_queue=self._provider.error_queue
+            ),
+            policy=listener.retry or listener.event.retry or self._settings.policy,
+            exceptions=self._settings.exceptions,
+            submit=self._executor.submit,
+            scheduler=self._scheduler,
+            stopping=self._stopping,
+            settled=self._notify,
+            observers=(self._count, *self._settings.observers),
+        )
+        self._workers[listener.name] = worker
+        credit = initial_credit(concurrency, listener.prefetch)
+        worker.subscription = self._provider.subscribe(listener, worker.on_delivery, credit=credit, timeout=timeout)
+        worker.queue = worker.subscription.queue
+        if len(self._workers) == 1:
+            self._watch()
+
+    def on_state(self, state: ProviderState) -> None:
+        """A report of the provider about one subscription."""
+        for worker in self.workers:
+            if state.queue is not None and worker.queue == state.queue:
+                worker.detached = str(state.error) if state.error is not None else None
+
+    def owns_current_thread(self) -> bool:
+        """Whether the caller is a listener, sync or async."""
+        current = threading.current_thread().name
+        own = any(item.thread == current for worker in self.workers for item in worker.inbox.running)
+        return own or self.loop.owns_current_thread()
+
+    # -- the end
+
+    def stop(self, deadline: Deadline) -> StopResult:
+        """No new deliveries, waiting ones released unstarted, running ones finished, all within the deadline."""
+        self._stopping.set()
+        self._each_subscription(lambda s: s.pause())
+        self._released += sum(worker.inbox.close() for worker in self.workers)
+        self._each_subscription(lambda s: s.close(deadline.left()))
+        with self._changed:
+            self._changed.wait_for(self._idle, deadline.left())
+        abandoned = tuple(self._abandon())
+        self._scheduler.close(deadline.left())
+        self.loop.stop(1.0 if abandoned else deadline.left())
+        self._executor.shutdown(wait=not abandoned, cancel_futures=True)
+        return StopResult(self._finished, self._released, abandoned)
+
+    def _each_subscription(self, call: Callable[[Any], None]) -> None:
+        for worker in self.workers:
+            if worker.subscription is None:
+                continue
+            try:
+                call(worker.subscription)
+            except ProviderError as error:
+                logger.warning("listener %s: its subscription did not close: %s", worker.listener.name, error)
+
+    def _idle(self) -> bool:
+        return not any(worker.inbox.running for worker in self.workers)
+
+    def _abandon(self) -> Iterable[Abandoned]:
+        """Give up on listeners that do not return; their later settlement does nothing any more."""
+        self._abandoning.set()
+        for worker in self.workers:
+            for item in worker.inbox.running:
+                item.delivery.release()
+                seconds = time.monotonic() - item.started_at
+                logger.error(
+                    "listener %s did not finish event %s (%.0f s in thread %s): the event is given back",
+                    worker.listener.name, item.envelope.id, seconds, item.thread,
+                )  # fmt: skip
+                abandoned_threads.add(item.thread)
+                yield Abandoned(worker.listener.name, item.envelope.id, seconds)
+
+    def _count(self, outcome: Outcome) -> None:
+        if self._stopping.is_set():
+            with self._changed:
+                if outcome.result is Result.RELEASED:
+                    self._released += 1
+                else:
+                    self._finished += 1
+
+    def _notify(self) -> None:
+        if self._stopping.is_set():
+            with self._changed:
+                self._changed.notify_all()
+
+    def _watch(self) -> None:
+        for worker in self.workers:
+            worker.warn_of_long_runners()
+        self._scheduler.call_later(WATCH_EVERY, self._watch)
+
+    def __repr__(self) -> str:
+        running = sum(len(worker.inbox.running) for worker in self.workers)
+        return f"<Dispatcher {len(self._workers)} listeners, {running} running{' stopping' if self._stopping.is_set() else ''}>"

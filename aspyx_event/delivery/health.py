@@ -1,0 +1,89 @@
+"""What an operator wants to know: counters and states."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from aspyx_event.delivery.outcome import Outcome, Result
+
+
+@dataclass(frozen=True)
+class ListenerHealth:
+    """One listener in this process since ``start()``.
+
+    state: running, throttled (it only fails and is probed), paused (a copy could not be written), detached (the broker
+    refused the subscription or the connection is gone), stopped.
+    in_flight: deliveries handed over and not settled. handled, failed, dead_lettered: successful deliveries, failed
+    attempts, events in the error queue. last_handled_at: Unix time.
+    """
+
+    state: str
+    in_flight: int
+    handled: int
+    failed: int
+    dead_lettered: int
+    last_error: Optional[str]
+    last_handled_at: Optional[float]
+
+
+@dataclass(frozen=True)
+class Health:
+    """A manager's health. status: ``ok``, ``degraded`` (something is detached, paused or throttled), ``down``.
+
+    live: the manager runs. ready: it runs, is connected, and no listener is detached.
+    """
+
+    status: str
+    live: bool
+    ready: bool
+    listeners: Mapping[str, ListenerHealth] = field(default_factory=dict)
+
+
+class Counters:
+    """Counts the outcomes of one listener. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.handled = 0
+        self.failed = 0
+        self.dead_lettered = 0
+        self.last_error: Optional[str] = None
+        self.last_handled_at: Optional[float] = None
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        with self._lock:
+            self.failed += outcome.failures
+            if outcome.result is Result.HANDLED:
+                self.handled += 1
+                self.last_handled_at = time.time()
+            elif outcome.result is Result.DEAD_LETTERED:
+                self.dead_lettered += 1
+            if outcome.error is not None:
+                self.last_error = f"{type(outcome.error).__name__}: {outcome.error}"
+
+    def health(self, *, state: str, in_flight: int) -> ListenerHealth:
+        """A snapshot."""
+        with self._lock:
+            return ListenerHealth(
+                state=state,
+                in_flight=in_flight,
+                handled=self.handled,
+                failed=self.failed,
+                dead_lettered=self.dead_lettered,
+                last_error=self.last_error,
+                last_handled_at=self.last_handled_at,
+            )
+
+
+def overall(*, running: bool, connected: bool, listeners: Mapping[str, ListenerHealth]) -> Health:
+    """The health of a manager from that of its parts."""
+    detached = any(listener.state == "detached" for listener in listeners.values())
+    ready = running and connected and not detached
+    troubled = any(listener.state in ("detached", "paused", "throttled") for listener in listeners.values())
+    status = "down" if not running or not connected else ("degraded" if troubled else "ok")
+    return Health(status=status, live=running, ready=ready, listeners=dict(listeners))

@@ -1,0 +1,179 @@
+"""The deliveries of one listener that wait for a worker: arrival order, lanes per key, pauses, the throttle."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+from aspyx_event.delivery.lanes import Item, Lanes
+from aspyx_event.delivery.throttle import Throttle
+from aspyx_event.envelope import Envelope
+from aspyx_event.provider import Delivery
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 10.0
+"""Seconds a listener rests after a copy could not be written."""
+
+
+class Inbox:
+    """Hands items to workers one by one. Thread-safe.
+
+    Two locks: ``_intake`` makes reading envelopes and entering lanes one step after the other, in arrival order;
+    ``_lock`` guards the state and is never held while foreign code runs.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.throttle = Throttle()
+        self._intake = threading.Lock()
+        self._lock = threading.Lock()
+        self._arrived: deque[Delivery] = deque()
+        self._startable: deque[Item] = deque()
+        self._lanes = Lanes()
+        self._running: set[Item] = set()
+        self._reading = 0
+        self._workers = 0
+        self._paused_until = 0.0
+        self._closed = False
+
+    # -- the provider's side
+
+    def put(self, delivery: Delivery) -> bool:
+        """A delivery arrived. True: one more worker is wanted. False, or an own release of it: none is."""
+        with self._lock:
+            if not self._closed:
+                self._arrived.append(delivery)
+                return self._hire()
+        delivery.release()
+        return False
+
+    def close(self) -> int:
+        """Nothing starts any more; what waits is released, in order. Answers how many those are."""
+        with self._intake:
+            with self._lock:
+                self._closed = True
+                kept = [item.delivery for item in (*self._startable, *self._lanes.clear())]
+                waiting = [*kept, *self._arrived]
+                self._startable.clear()
+                self._arrived.clear()
+        for delivery in reversed(waiting):  # each goes to the head of its queue
+            delivery.release()
+        return len(waiting)
+
+    # -- the workers' side
+
+    def take(self) -> Item | None:
+        """The next item for a worker that was wanted; None: that worker is done."""
+        with self._intake:
+            while True:
+                with self._lock:
+                    if self._closed or self._workers > self._limit() or self._closed_for():
+                        self._workers -= 1
+                        return None
+                    if self._startable:
+                        return self._start(self._startable.popleft())
+                    if not self._arrived:
+                        self._workers -= 1
+                        return None
+                    delivery = self._arrived.popleft()
+                    self._reading += 1
+                item = _opened(delivery)
+                with self._lock:
+                    self._reading -= 1
+                    if self._lanes.admit(item):
+                        return self._start(item)
+
+    def done(self, item: Item) -> None:
+        """The item is settled: the next of its key may start."""
+        with self._lock:
+            self._running.discard(item)
+            following = self._lanes.leave(item)
+            if following is not None:
+                self._startable.append(following)
+
+    def keep(self, item: Item) -> float:
+        """The item could not be settled: it is first again after a pause, whose seconds are answered."""
+        with self._lock:
+            self._running.discard(item)
+            if not self._closed:
+                self._startable.appendleft(item)
+                self._paused_until = time.monotonic() + PAUSE
+                return PAUSE
+        item.delivery.release()
+        return 0.0
+
+    def worker_gone(self) -> None:
+        """A worker that was wanted could not be had, or died."""
+        with self._lock:
+            self._workers -= 1
+
+    def wants_worker(self) -> bool:
+        """Whether one more worker has something to do; it is then counted."""
+        with self._lock:
+            return self._hire()
+
+    # -- what others see
+
+    @property
+    def running(self) -> list[Item]:
+        """The items in workers now."""
+        with self._lock:
+            return list(self._running)
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are not settled."""
+        with self._lock:
+            return len(self._running) + self._reading + len(self._arrived) + len(self._startable) + len(self._lanes)
+
+    @property
+    def state(self) -> str:
+        """stopped, paused, throttled or running."""
+        with self._lock:
+            if self._closed:
+                return "stopped"
+            if self._paused_until > time.monotonic():
+                return "paused"
+            return "throttled" if self.throttle.active else "running"
+
+    def report(self, *, raised: bool) -> tuple[bool, float]:
+        """Tell the throttle how a delivery ended: whether its state changed, and the seconds until the next probe."""
+        now = time.monotonic()
+        with self._lock:
+            changed = self.throttle.failed(now) if raised else self.throttle.succeeded()
+            return changed, self.throttle.closed_for(now)
+
+    def _start(self, item: Item) -> Item:
+        item.started_at = time.monotonic()
+        item.thread = threading.current_thread().name
+        self._running.add(item)
+        return item
+
+    def _limit(self) -> int:
+        return 1 if self.throttle.active else self.concurrency
+
+    def _closed_for(self) -> float:
+        now = time.monotonic()
+        return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
+
+    def _hire(self) -> bool:
+        waiting = len(self._arrived) + len(self._startable)
+        idle = self._workers - len(self._running) - self._reading
+        if waiting <= idle or self._workers >= self._limit() or self._closed_for():
+            return False
+        self._workers += 1
+        return True
+
+
+
+def _opened(delivery: Delivery) -> Item:
+    """The delivery with its envelope. A provider that breaks its promise makes a message unreadable, not a loss."""
+    try:
+        envelope = delivery.read()
+    except Exception as error:
+        logger.exception("a delivery could not be read")
+        envelope = Envelope(unreadable=f"the provider failed with {type(error).__name__}")
+    return Item(delivery, envelope, attempt=envelope.attempt)

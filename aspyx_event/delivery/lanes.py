@@ -1,0 +1,72 @@
+"""Order per key: of the events with one key, one is handled at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Optional
+
+from aspyx_event.delivery.redelivery import Verdict
+from aspyx_event.envelope import Envelope
+from aspyx_event.provider import Delivery
+
+
+@dataclass(eq=False)
+class Item:
+    """A delivery with its envelope, on its way through a worker."""
+
+    delivery: Delivery
+    envelope: Envelope
+    attempt: int = 1
+    failures: int = 0
+    started_at: float = 0.0
+    thread: Optional[str] = None
+    warned: bool = False
+    abandoned: bool = False
+    judged: Optional[Verdict] = None
+    """What follows from the latest failed attempt; None when the latest one has not failed."""
+    pending: Optional[Verdict] = None
+    """What is decided and could not be carried out yet: only the settlement is left to do."""
+    error: Optional[BaseException] = field(default=None, repr=False)
+
+
+class Lanes:
+    """The keys that are being handled, and the items that wait behind them. Not thread-safe."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[Item]] = {}
+
+    def admit(self, item: Item) -> bool:
+        """True: start it. False: it waits behind an earlier one of its key."""
+        key = item.envelope.key
+        if key is None:
+            return True
+        lane = self._waiting.get(key)
+        if lane is None:
+            self._waiting[key] = deque()
+            return True
+        lane.append(item)
+        return False
+
+    def leave(self, item: Item) -> Item | None:
+        """The item is done; the next of its key, which may start now."""
+        key = item.envelope.key
+        if key is None or key not in self._waiting:
+            return None
+        lane = self._waiting[key]
+        if lane:
+            return lane.popleft()
+        del self._waiting[key]
+        return None
+
+    def clear(self) -> list[Item]:
+        """All that waits, in order of its key; nothing waits any more."""
+        items = [item for lane in self._waiting.values() for item in lane]
+        for lane in self._waiting.values():
+            lane.clear()
+        return items
+
+    def __len__(self) -> int:
+        return sum(len(lane) for lane in self._waiting.values())

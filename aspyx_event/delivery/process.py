@@ -1,0 +1,130 @@
+"""The process around a manager: its end, its signals, its forks."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Iterator
+from typing import Any, Callable, Protocol
+
+from aspyx_event.exceptions import LifecycleError
+
+logger = logging.getLogger(__name__)
+
+EXIT_TIMEOUT = 30.0
+EXIT_ABANDONED = 70
+"""Exit code of a process that had to leave a listener behind: EX_SOFTWARE of sysexits.h."""
+
+
+class Stoppable(Protocol):
+    """What the end of the process stops."""
+
+    def stop(self, timeout: float = ...) -> Any:
+        """See EventManager."""
+
+
+class AbandonedThreads:
+    """Names of worker threads whose listener never returned. They would keep the interpreter from ending."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def add(self, name: str | None) -> None:
+        """Remember a thread by its name."""
+        if name:
+            self._names.add(name)
+
+    def alive(self) -> list[str]:
+        """Those that still run."""
+        return sorted(t.name for t in threading.enumerate() if t.name in self._names)
+
+
+abandoned_threads = AbandonedThreads()
+_running: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+
+def started(manager: Stoppable) -> None:
+    """The manager has to be stopped before the process ends."""
+    _running[manager] = os.getpid()
+
+
+def stopped(manager: Stoppable) -> None:
+    """The manager is stopped."""
+    _running.pop(manager, None)
+
+
+def check_process(pid: int | None) -> None:
+    """Raises LifecycleError in a child that was forked after ``start()``: threads and sockets did not come along."""
+    if pid is not None and pid != os.getpid():
+        raise LifecycleError(
+            f"this manager was started in process {pid}, before the fork that made process {os.getpid()}: "
+            "make and start a manager in the child, for gunicorn in post_fork"
+        )
+
+
+def _at_exit() -> None:
+    for manager, pid in list(_running.items()):
+        if pid != os.getpid():
+            continue
+        try:
+            manager.stop(EXIT_TIMEOUT)
+        except Exception:
+            logger.exception("a manager could not be stopped at the end of the process")
+    if abandoned_threads.alive():
+        leave(EXIT_ABANDONED)
+
+
+# A ThreadPoolExecutor joins its threads before ordinary atexit hooks run, and that join would wait for a blocked
+# listener for ever. threading's own list of exit hooks (since 3.9; concurrent.futures uses it as well) runs in
+# reverse order, so ours comes first: it drains while the executor still works.
+getattr(threading, "_register_atexit", atexit.register)(_at_exit)
+
+
+def leave(code: int) -> None:
+    """Log what the abandoned threads are doing and end the process at once."""
+    logger.error("listeners still run; leaving without them:\n%s", stacks())
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def stacks() -> str:
+    """The stacks of all threads, as text."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"thread {names.get(ident, '?')}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+    )
+
+
+@contextlib.contextmanager
+def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_signal(name)`` for SIGTERM and SIGINT; a second signal ends the process at once.
+
+    Raises LifecycleError outside the main thread, where Python delivers no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise LifecycleError("run() waits for signals, which Python delivers to the main thread only: call it there")
+    seen: list[int] = []
+
+    def handle(number: int, _frame: Any) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        on_signal(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,84 @@
+"""The one place where a delivery is settled."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+
+from aspyx_event.delivery.dead_letters import copy_headers, error_headers, without_error_headers
+from aspyx_event.delivery.lanes import Item
+from aspyx_event.delivery.outcome import Result
+from aspyx_event.delivery.redelivery import Action, Verdict
+from aspyx_event.envelope import EV_ATTEMPT
+from aspyx_event.exceptions import ProviderError
+from aspyx_event.listeners import EventListenerDescriptor
+
+logger = logging.getLogger(__name__)
+
+CONFIRM_TIMEOUT = 10.0
+
+_RESULTS = {
+    Action.ACCEPT: Result.HANDLED,
+    Action.RELEASE: Result.RELEASED,
+    Action.LATER: Result.RETRIED,
+    Action.DEAD: Result.DEAD_LETTERED,
+}
+
+
+class Settlement:
+    """Carries out verdicts for one listener. Thread-safe."""
+
+    def __init__(self, listener: EventListenerDescriptor, *, queue: str, error_queue: str) -> None:
+        self._listener = listener
+        self._queue = queue
+        self._error_queue = error_queue
+
+    def settle(self, item: Item, verdict: Verdict) -> Result | None:
+        """Accept, release, or first send a confirmed copy and then accept.
+
+        None: the copy was not confirmed, so nothing is settled, and the same delivery has to be tried again later.
+        A crash between the two steps leaves a duplicate, never a loss.
+        """
+        delivery = item.delivery
+        if not delivery.alive:
+            return Result.LOST
+        if verdict.action is Action.RELEASE:
+            delivery.release()
+            return Result.RELEASED
+        if verdict.action is not Action.ACCEPT and not self._copied(item, verdict):
+            return None if delivery.alive else Result.LOST
+        delivery.accept()
+        return _RESULTS[verdict.action]
+
+    def _copied(self, item: Item, verdict: Verdict) -> bool:
+        headers = without_error_headers(copy_headers(item.envelope))
+        if verdict.action is Action.LATER:
+            headers[EV_ATTEMPT] = str(item.attempt + 1)
+            destination, delay = self._queue, verdict.delay
+        else:
+            headers[EV_ATTEMPT] = str(item.attempt)
+            headers.update(
+                error_headers(
+                    item.error or RuntimeError("no error is known"),
+                    reason=verdict.reason,
+                    queue=self._queue,
+                    listener=self._listener,
+                    attempts=item.attempt,
+                )
+            )
+            destination, delay = self._error_queue, 0.0
+        confirmation = item.delivery.forward(destination, headers, delay=delay)
+        try:
+            confirmation.result(CONFIRM_TIMEOUT)
+        except (ProviderError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError) as error:
+            confirmation.cancel()
+            logger.warning(
+                "listener %s: the copy of event %s for the queue %s was not confirmed (%s); "
+                "the event is kept and tried again",
+                self._listener.name,
+                item.envelope.id,
+                destination,
+                error or type(error).__name__,
+            )
+            return False
+        return True

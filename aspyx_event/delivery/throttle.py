@@ -1,0 +1,43 @@
+"""A listener that only fails gets one probe at a time."""
+
+from __future__ import annotations
+
+FAILURES_IN_A_ROW = 10
+PROBE_EVERY = 5.0
+
+
+class Throttle:
+    """Counts deliveries in a row whose listener raised. Not thread-safe: its listener's lock guards it.
+
+    From the tenth on it is closed for 5 s after each failure, and lets one delivery through at a time, until one
+    succeeds.
+    """
+
+    __slots__ = ("_failures", "_opens_at")
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._opens_at = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether the listener is being probed."""
+        return self._failures >= FAILURES_IN_A_ROW
+
+    def failed(self, now: float) -> bool:
+        """A delivery whose listener raised; True when the throttle became active by it."""
+        self._failures += 1
+        if self.active:
+            self._opens_at = now + PROBE_EVERY
+        return self._failures == FAILURES_IN_A_ROW
+
+    def succeeded(self) -> bool:
+        """A delivery that was handled; True when the throttle was active until now."""
+        was_active = self.active
+        self._failures = 0
+        self._opens_at = 0.0
+        return was_active
+
+    def closed_for(self, now: float) -> float:
+        """Seconds until the next delivery may start; 0 when it may now."""
+        return max(0.0, self._opens_at - now) if self.active else 0.0

@@ -1,0 +1,250 @@
+"""What a worker does with the deliveries of one listener."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from typing import Callable
+
+from aspyx_event.delivery.attempt import Attempts, Stopping
+from aspyx_event.delivery.credit import adapted_credit
+from aspyx_event.delivery.health import Counters, ListenerHealth
+from aspyx_event.delivery.inbox import Inbox
+from aspyx_event.delivery.lanes import Item
+from aspyx_event.delivery.outcome import Observer, Outcome, Result
+from aspyx_event.delivery.redelivery import (
+    ACCEPT,
+    EXPIRED,
+    REASON_EXCEPTION,
+    RELEASE,
+    Action,
+    Poison,
+    Verdict,
+    judge,
+)
+from aspyx_event.delivery.settlement import Settlement
+from aspyx_event.exception_manager import ExceptionManager
+from aspyx_event.exceptions import Reject
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import Delivery, Subscription
+from aspyx_event.retry import RetryPolicy, repeat_in_place
+from aspyx_event.timing import Scheduler
+
+logger = logging.getLogger(__name__)
+
+TURN = 16
+"""Deliveries a worker handles before it gives other listeners their turn."""
+CREDIT_EVERY = 32
+HANDLER_WARNING = 60.0
+
+
+class ListenerWorker:
+    """The dispatching of one listener: inbox, attempts, settlement, counters. Thread-safe."""
+
+    def __init__(
+        self,
+        listener: EventListenerDescriptor,
+        *,
+        inbox: Inbox,
+        attempts: Attempts,
+        settlement: Settlement,
+        policy: RetryPolicy,
+        exceptions: ExceptionManager,
+        submit: Callable[[Callable[[], None]], None],
+        scheduler: Scheduler,
+        stopping: threading.Event,
+        settled: Callable[[], None],
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self.listener = listener
+        self.inbox = inbox
+        self.counters = Counters()
+        self.subscription: Subscription | None = None
+        self.detached: str | None = None
+        """Why the broker does not deliver to it; None while it does."""
+        self._attempts = attempts
+        self._settlement = settlement
+        self._policy = policy
+        self._exceptions = exceptions
+        self._submit = submit
+        self._scheduler = scheduler
+        self._stopping = stopping
+        self._settled = settled
+        self._observers = (self.counters.count, self._adapt, *observers)
+        self._seconds_each = 0.0
+        self._measured = 0
+
+    # -- entrance
+
+    def on_delivery(self, delivery: Delivery) -> None:
+        """Called by the provider. Never blocks."""
+        if self.inbox.put(delivery):
+            self._hire()
+
+    def wake(self) -> None:
+        """Something changed that may let waiting deliveries start."""
+        while self.inbox.wants_worker():
+            self._hire()
+
+    def health(self, *, connected: bool) -> ListenerHealth:
+        """A snapshot of the listener."""
+        state = self.inbox.state
+        if state != "stopped" and (self.detached or not connected):
+            state = "detached"
+        return self.counters.health(state=state, in_flight=self.inbox.in_flight)
+
+    def warn_of_long_runners(self) -> None:
+        """One WARNING for each delivery that is in its listener for more than a minute: threads cannot be killed."""
+        for item in self.inbox.running:
+            seconds = time.monotonic() - item.started_at
+            if seconds >= HANDLER_WARNING and not item.warned:
+                item.warned = True
+                logger.warning(
+                    "listener %s works on event %s since %.0f s in thread %s",
+                    self.listener.name, item.envelope.id, seconds, item.thread,
+                )  # fmt: skip
+
+    # -- a worker's turn
+
+    def _hire(self) -> None:
+        try:
+            self._submit(self._turn)
+        except RuntimeError:  # the executor, or the interpreter, shuts down: stop() releases what waits
+            self.inbox.worker_gone()
+
+    def _turn(self) -> None:
+        try:
+            for _ in range(TURN):
+                item = self.inbox.take()
+                if item is None:
+                    return
+                self._process(item)
+        except BaseException:
+            logger.exception("listener %s: a worker's turn failed", self.listener.name)
+        self._hire()
+
+    def _process(self, item: Item) -> None:
+        try:
+            verdict = item.pending or contextvars.Context().run(self._decide, item)
+            result = self._settlement.settle(item, verdict)
+        except BaseException:
+            # nothing but a bug of ours, or of a provider, comes here; the event goes back, and the worker lives on
+            logger.exception("listener %s: event %s is given back", self.listener.name, item.envelope.id)
+            item.delivery.release()
+            verdict, result = RELEASE, Result.RELEASED
+        if result is None:
+            item.pending = verdict
+            self._scheduler.call_later(self.inbox.keep(item), self.wake)
+        else:
+            self.inbox.done(item)
+            self._finish(item, verdict, result)
+        self._settled()
+
+    def _decide(self, item: Item) -> Verdict:
+        """Handle the event, with tries in place, and say what shall become of its delivery."""
+        if self._stopping.is_set():
+            return RELEASE
+        if item.envelope.expired:
+            logger.info("listener %s: event %s has expired", self.listener.name, item.envelope.id)
+            return EXPIRED
+        try:
+            self._attempts.check(item.envelope)
+            self._attempts.run(item)
+        except Stopping:
+            return RELEASE
+        except BaseException as error:
+            verdict = self._judged(item, error)
+            return verdict if verdict.action is not Action.IN_PLACE else self._go_on(item, error)
+        return ACCEPT
+
+    def _go_on(self, item: Item, failed: BaseException) -> Verdict:
+        """Try again on the spot after a first failure."""
+
+        def attempt() -> None:
+            item.attempt += 1
+            item.judged = None
+            self._attempts.run(item)
+
+        def again(error: BaseException) -> float | None:
+            verdict = item.judged or self._judged(item, error)
+            return verdict.delay if verdict.action is Action.IN_PLACE else None
+
+        try:
+            repeat_in_place(attempt, failed, again=again, stop=self._stopping)
+        except Stopping:
+            return RELEASE
+        except BaseException as error:
+            verdict = item.judged or self._judged(item, error)
+            return RELEASE if verdict.action is Action.IN_PLACE else verdict  # its next try was cut short by stop()
+        return ACCEPT
+
+    def _judged(self, item: Item, error: BaseException) -> Verdict:
+        """Count a failed attempt, let the exception handlers see it, and judge it once."""
+        item.failures += 1
+        poison = isinstance(error, Poison)
+        item.error = self._exceptions.handle(error.error if isinstance(error, Poison) else error)
+        item.judged = judge(error if poison else item.error, item.attempt, self._policy)
+        return item.judged
+
+    # -- afterwards
+
+    def _finish(self, item: Item, verdict: Verdict, result: Result) -> None:
+        outcome = Outcome(
+            listener=self.listener.name,
+            event_id=item.envelope.id,
+            result=Result.EXPIRED if verdict is EXPIRED and result is Result.HANDLED else result,
+            attempt=item.attempt,
+            failures=item.failures,
+            seconds=time.monotonic() - item.started_at,
+            error=item.error,
+            reason=verdict.reason,
+        )
+        self._log(outcome, verdict)
+        self._report(outcome, verdict)
+        for observer in self._observers:
+            try:
+                observer(outcome)
+            except Exception:
+                logger.exception("an observer of outcomes failed")
+
+    def _log(self, outcome: Outcome, verdict: Verdict) -> None:
+        if outcome.result is Result.RETRIED:
+            logger.warning(
+                "listener %s: attempt %d for event %s failed with %s; the next in %.1f s",
+                outcome.listener, outcome.attempt, outcome.event_id, type(outcome.error).__name__, verdict.delay,
+            )  # fmt: skip
+        elif outcome.result is Result.DEAD_LETTERED:
+            logger.error(
+                "listener %s: event %s is in the error queue after %d attempts (%s): %s",
+                outcome.listener, outcome.event_id, outcome.attempt, outcome.reason, type(outcome.error).__name__,
+            )  # fmt: skip
+        else:
+            logger.debug("listener %s: event %s %s", outcome.listener, outcome.event_id, outcome.result.value)
+
+    def _report(self, outcome: Outcome, verdict: Verdict) -> None:
+        raised = outcome.result in (Result.RETRIED, Result.DEAD_LETTERED) and not isinstance(outcome.error, Reject)
+        if raised and verdict.reason in ("", REASON_EXCEPTION):
+            changed, pause = self.inbox.report(raised=True)
+            if changed:
+                logger.warning("listener %s only fails: it is throttled until one succeeds", self.listener.name)
+            if pause:
+                self._scheduler.call_later(pause, self.wake)
+        elif outcome.result is Result.HANDLED:
+            changed, _ = self.inbox.report(raised=False)
+            if changed:
+                logger.info("listener %s succeeds again", self.listener.name)
+                self.wake()
+
+    def _adapt(self, outcome: Outcome) -> None:
+        """Fit the credit to the measured rate. Races between workers cost accuracy, nothing else."""
+        if self.listener.prefetch is not None or outcome.result is not Result.HANDLED:
+            return
+        self._seconds_each += (outcome.seconds - self._seconds_each) / 16
+        self._measured += 1
+        if self._measured % CREDIT_EVERY == 0 and self.subscription is not None:
+            self.subscription.set_credit(adapted_credit(self.inbox.concurrency, self._seconds_each))
+
+    def __repr__(self) -> str:
+        return f"<ListenerWorker {self.listener.name} {self.inbox.state} in_flight={self.inbox.in_flight}>"

@@ -1,0 +1,289 @@
+"""A message bus in memory: addresses, queues, competing consumers with credit, delays.
+
+One lock guards it all. Callbacks run without that lock, in the thread that caused them, in queue order: whoever finds
+the bus quiet hands deliveries over until nothing can be handed over any more, on behalf of everybody.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.providers.naming import split_queue_name
+from aspyx_event.timing import Scheduler, Timer
+
+
+@dataclass
+class Message:
+    """What lies in a queue."""
+
+    body: bytes
+    headers: dict[str, str]
+    content_type: Optional[str]
+    durable: bool
+    native_id: str
+    expires_at: Optional[float] = None
+
+
+class Consumer:
+    """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that."""
+
+    def __init__(self, queue: Queue, receive: Callable[[Queue, Consumer, Message], None], credit: int) -> None:
+        self.queue = queue
+        self.receive = receive
+        self.credit = credit
+        self.unsettled = 0
+        self.paused = False
+        self.open = True
+        self.handing = threading.RLock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes another message now."""
+        return self.open and not self.paused and self.unsettled < self.credit
+
+
+class Queue:
+    """A queue; ``linger`` says how many seconds it stays without a consumer, None for ever."""
+
+    def __init__(self, name: str, linger: Optional[float]) -> None:
+        self.name = name
+        self.linger = linger
+        self.messages: deque[Message] = deque()
+        self.consumers: deque[Consumer] = deque()
+        self.reaper: Optional[Timer] = None
+
+    def next_consumer(self) -> Consumer | None:
+        """The next in turn that is ready."""
+        for _ in range(len(self.consumers)):
+            consumer = self.consumers[0]
+            self.consumers.rotate(-1)
+            if consumer.ready:
+                return consumer
+        return None
+
+
+class Bus:
+    """The broker in memory. Thread-safe. Lives as long as somebody holds it; its thread only while it is in use."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self._lock = threading.RLock()
+        self._queues: dict[str, Queue] = {}
+        self._by_event: dict[str, dict[str, Queue]] = {}
+        self._delayed: list[tuple[float, int, str, Message]] = []
+        self._order = itertools.count()
+        self._users = 0
+        self._scheduler: Optional[Scheduler] = None
+        self._active: set[Queue] = set()
+        self._pumping = False
+
+    # -- use
+
+    def enter(self) -> None:
+        """Somebody starts to use the bus."""
+        with self._lock:
+            self._users += 1
+            if self._scheduler is None:
+                self._scheduler = Scheduler(f"aspyx-local-{self.name or 'bus'}")
+                for due, _, _, _ in self._delayed:
+                    self._scheduler.call_later(max(0.0, due - time.monotonic()), self._deliver_due)
+                for queue in self._queues.values():
+                    self._reap_later(queue)
+
+    def leave(self) -> None:
+        """Somebody is done with it; with the last one its thread ends, the messages stay."""
+        with self._lock:
+            self._users -= 1
+            scheduler = None
+            if self._users == 0:
+                scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.close()
+
+    # -- queues
+
+    def declare(self, name: str, linger: Optional[float] = None) -> Queue:
+        """The queue of this canonical name. ConfigurationError when its own part of the name serves another event."""
+        event, own = split_queue_name(name)
+        with self._lock:
+            queue = self._queues.get(name)
+            if queue is not None:
+                return queue
+            owner = next((other for other, queues in self._by_event.items() if own in queues), None)
+            if owner is not None:  # as on Artemis, where queue names are unique in the broker
+                raise ConfigurationError(
+                    f"queue {own!r} for event {event!r} already belongs to event {owner!r}: "
+                    "give one of the two listeners another name"
+                )
+            queue = self._queues[name] = Queue(name, linger)
+            if event:
+                self._by_event.setdefault(event, {})[own] = queue
+            return queue
+
+    def consumers_of(self, name: str) -> int:
+        """How many consumers a queue has."""
+        with self._lock:
+            return len(self._queues[name].consumers) if name in self._queues else 0
+
+    def depth(self, name: str) -> int:
+        """How many messages wait in a queue."""
+        with self._lock:
+            return len(self._queues[name].messages) if name in self._queues else 0
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues."""
+        with self._lock:
+            return tuple(self._queues)
+
+    # -- sending
+
+    def publish(self, event: str, message: Message, delay: float = 0) -> None:
+        """A copy to every queue of an event; nobody's loss when there is none."""
+        with self._lock:
+            targets = list(self._by_event.get(event, {}).values())
+        for queue in targets:
+            self.put(queue.name, message, delay)
+
+    def put(self, name: str, message: Message, delay: float = 0) -> None:
+        """To one queue, at its end, now or later. A queue that is gone by then takes the message with it."""
+        with self._lock:
+            if delay > 0:
+                heapq.heappush(self._delayed, (time.monotonic() + delay, next(self._order), name, message))
+                if self._scheduler is not None:
+                    self._scheduler.call_later(delay, self._deliver_due)
+                return
+            queue = self._queues.get(name)
+            if queue is None:
+                return
+            queue.messages.append(message)
+            self._active.add(queue)
+        self._pump()
+
+    def _deliver_due(self) -> None:
+        with self._lock:
+            due = []
+            while self._delayed and self._delayed[0][0] <= time.monotonic():
+                due.append(heapq.heappop(self._delayed)[2:])
+        for name, message in due:
+            self.put(name, message)
+
+    # -- receiving
+
+    def consume(self, name: str, receive: Callable[[Queue, Consumer, Message], None], credit: int) -> Consumer:
+        """Read a declared queue."""
+        with self._lock:
+            queue = self._queues[name]
+            if queue.reaper is not None:
+                queue.reaper.cancel()
+                queue.reaper = None
+            consumer = Consumer(queue, receive, credit)
+            queue.consumers.append(consumer)
+            self._active.add(queue)
+        self._pump()
+        return consumer
+
+    def close(self, consumer: Consumer) -> None:
+        """No further messages for it: when this returns, its callback is not running and will not be called."""
+        with consumer.handing:
+            with self._lock:
+                consumer.open = False
+                queue = consumer.queue
+                if consumer in queue.consumers:
+                    queue.consumers.remove(consumer)
+                    self._reap_later(queue)
+
+    def change(self, consumer: Consumer, *, credit: int | None = None, paused: bool | None = None) -> None:
+        """Another credit, or a pause."""
+        with self._lock:
+            consumer.credit = consumer.credit if credit is None else credit
+            consumer.paused = consumer.paused if paused is None else paused
+            self._active.add(consumer.queue)
+        self._pump()
+
+    def settle(self, consumer: Consumer | None, queue: Queue, message: Message, *, back: bool) -> None:
+        """A message is done with, or goes ``back`` to the head of its queue."""
+        with self._lock:
+            if consumer is not None:
+                consumer.unsettled -= 1
+            if back:
+                queue.messages.appendleft(message)
+            self._active.add(queue)
+        self._pump()
+
+    def browse(self, name: str) -> Iterator[Message]:
+        """What waits in a queue now."""
+        with self._lock:
+            return iter(list(self._queues[name].messages) if name in self._queues else [])
+
+    def take(self, name: str, wanted: Callable[[Message], bool]) -> tuple[Queue, Message] | None:
+        """Remove the first message that is wanted; it must be settled."""
+        with self._lock:
+            queue = self._queues.get(name)
+            message = next(filter(wanted, queue.messages), None) if queue else None
+            if queue is None or message is None:
+                return None
+            queue.messages.remove(message)
+            return queue, message
+
+    def _pump(self) -> None:
+        with self._lock:
+            if self._pumping:
+                return  # whoever is at it looks again before leaving
+            self._pumping = True
+        while True:
+            with self._lock:
+                handed = self._match()
+                if handed is None:
+                    self._pumping = False
+                    return
+            queue, consumer, message = handed
+            with consumer.handing:
+                if consumer.open:
+                    consumer.receive(queue, consumer, message)
+                    continue
+            self.settle(consumer, queue, message, back=True)
+
+    def _match(self) -> tuple[Queue, Consumer, Message] | None:
+        while self._active:
+            queue = next(iter(self._active))
+            consumer = queue.next_consumer() if queue.messages else None
+            if consumer is None:
+                self._active.discard(queue)
+                continue
+            consumer.unsettled += 1
+            return queue, consumer, queue.messages.popleft()
+        return None
+
+    def _reap_later(self, queue: Queue) -> None:
+        if queue.linger is not None and not queue.consumers and self._scheduler is not None:
+            queue.reaper = self._scheduler.call_later(queue.linger, lambda: self._reap(queue))
+
+    def _reap(self, queue: Queue) -> None:
+        with self._lock:
+            if not queue.consumers and self._queues.get(queue.name) is queue:
+                del self._queues[queue.name]
+                event, own = split_queue_name(queue.name)
+                self._by_event.get(event, {}).pop(own, None)
+
+
+_shared: weakref.WeakValueDictionary[str, Bus] = weakref.WeakValueDictionary()
+_shared_lock = threading.Lock()
+
+
+def shared_bus(name: str) -> Bus:
+    """The bus of this name in this process, for ``local://name``."""
+    with _shared_lock:
+        bus = _shared.get(name)
+        if bus is None:
+            bus = _shared[name] = Bus(name)
+        return bus

@@ -1,0 +1,241 @@
+"""LocalProvider: the seam over a bus in memory."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Optional, Union
+
+from aspyx_event.envelope import CE_ID, Envelope
+from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import LifecycleError, ProviderUnavailable
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import (
+    Capabilities,
+    Confirmation,
+    Delivery,
+    OnDelivery,
+    OnState,
+    Provider,
+    ProviderState,
+    Subscription,
+)
+from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue, shared_bus
+from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
+
+AUTO_DELETE_AFTER = 60.0
+PER_PROCESS_DELETE_AFTER = 3600.0
+
+_instances = itertools.count(1)
+
+
+class LocalProvider(Provider):
+    """Events inside one process, with everything a broker does: queues, credit, delays, retries, dead letters.
+
+    Events are encoded and decoded as on a broker, so what works here works there. Each instance is a bus of its own;
+    managers share one by sharing the instance, or by the same ``name`` (the URL ``local://name``). Durable events
+    wait for their listeners as long as the process lives. Thread-safe.
+
+    Raises ConfigurationError for an impossible ``server_name`` or ``prefix``.
+    """
+
+    capabilities = Capabilities(cross_process=False, delivery_count=False)
+
+    def __init__(self, name: str = "", *, server_name: str = "", prefix: str = "") -> None:
+        self._naming = Naming(server_name or f"{DEFAULT_SERVER_NAME}-{next(_instances)}", prefix)
+        self.bus = shared_bus(name) if name else Bus()
+        self._lock = threading.Lock()
+        self._starts = 0
+
+    @property
+    def server_name(self) -> str:
+        """See Provider; by default host, process and a running number."""
+        return self._naming.server_name
+
+    @property
+    def error_queue(self) -> str:
+        """See Provider."""
+        return self._naming.error_queue
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is started."""
+        return self._starts > 0
+
+    def queue_name(self, listener: EventListenerDescriptor) -> str:
+        """See Provider."""
+        return self._naming.queue_name(listener)
+
+    def start(self, on_state: OnState, *, timeout: float) -> None:  # noqa: ARG002 - nothing to wait for
+        """See Provider. Several managers may start the same instance."""
+        with self._lock:
+            self._starts += 1
+        self.bus.enter()
+        on_state(ProviderState(connected=True))
+
+    def declare(self, target: Union[EventDescriptor, EventListenerDescriptor, str], *, timeout: float) -> None:  # noqa: ARG002
+        """See Provider. An address needs no declaration: it is the queues' first half."""
+        if isinstance(target, str):
+            self.bus.declare(target)
+        elif isinstance(target, EventListenerDescriptor):
+            self.bus.declare(self.queue_name(target), _linger(target))
+
+    def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
+        """See Provider. Confirmed at once."""
+        confirmation: Confirmation[None] = Confirmation()
+        if not self.connected:
+            confirmation.set_exception(ProviderUnavailable("the local provider is not started", event_id=envelope.id))
+            return confirmation
+        message = Message(
+            body=envelope.body,
+            headers=dict(envelope.wire_headers),
+            content_type=envelope.content_type,
+            durable=event.durable,
+            native_id=envelope.id or uuid.uuid4().hex,
+            expires_at=None if envelope.ttl is None else time.time() + envelope.ttl,
+        )
+        self.bus.publish(event.name, message, envelope.delay or 0)
+        confirmation.set_result(None)
+        return confirmation
+
+    def subscribe(
+        self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float
+    ) -> Subscription:
+        """See Provider. A second per_process subscription through this instance gets a queue of its own."""
+        if not self.connected:
+            raise LifecycleError("start the provider before you subscribe")
+        self.declare(listener, timeout=timeout)
+        queue = self.queue_name(listener)
+        if listener.per_process and self.bus.consumers_of(queue):
+            queue = next(q for n in itertools.count(2) if not self.bus.consumers_of(q := f"{queue}.{n}"))
+            self.bus.declare(queue, _linger(listener))
+
+        def receive(source: Queue, consumer: Consumer, message: Message) -> None:
+            on_delivery(LocalDelivery(self.bus, source, consumer, message))
+
+        return LocalSubscription(self.bus, self.bus.consume(queue, receive, credit))
+
+    def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:  # noqa: ARG002
+        """See Provider."""
+        return map(_read, self.bus.browse(queue))
+
+    def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:  # noqa: ARG002
+        """See Provider."""
+        taken = self.bus.take(queue, lambda message: (message.headers.get(CE_ID) or message.native_id) == event_id)
+        return None if taken is None else LocalDelivery(self.bus, taken[0], None, taken[1])
+
+    def stop(self, *, timeout: float | None) -> None:  # noqa: ARG002
+        """See Provider. With the last manager that started it, the bus's thread ends; events stay."""
+        with self._lock:
+            if self._starts == 0:
+                return
+            self._starts -= 1
+        self.bus.leave()
+
+    def __repr__(self) -> str:
+        name = f" {self.bus.name!r}" if self.bus.name else ""
+        return f"<LocalProvider{name} {'started' if self.connected else 'stopped'} server={self.server_name}>"
+
+
+class LocalDelivery(Delivery):
+    """A message taken from the bus."""
+
+    __slots__ = ("_bus", "_consumer", "_lock", "_message", "_queue", "_settled")
+
+    def __init__(self, bus: Bus, queue: Queue, consumer: Optional[Consumer], message: Message) -> None:
+        self._bus = bus
+        self._queue = queue
+        self._consumer = consumer
+        self._message = message
+        self._lock = threading.Lock()
+        self._settled = False
+
+    @property
+    def alive(self) -> bool:
+        """See Delivery."""
+        return not self._settled
+
+    def read(self) -> Envelope:
+        """See Delivery."""
+        return _read(self._message)
+
+    def accept(self) -> None:
+        """See Delivery."""
+        self._settle(back=False)
+
+    def release(self) -> None:
+        """See Delivery."""
+        self._settle(back=True)
+
+    def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
+        """See Delivery."""
+        plain = "::" not in destination
+        copy = Message(
+            body=self._message.body,
+            headers=dict(headers),
+            content_type=self._message.content_type,
+            durable=self._message.durable or plain,
+            native_id=self._message.native_id,
+            expires_at=None if plain else self._message.expires_at,
+        )
+        if plain:
+            self._bus.declare(destination)
+        self._bus.put(destination, copy, delay)
+        confirmation: Confirmation[None] = Confirmation()
+        confirmation.set_result(None)
+        return confirmation
+
+    def _settle(self, *, back: bool) -> None:
+        with self._lock:
+            if self._settled:
+                return
+            self._settled = True
+        self._bus.settle(self._consumer, self._queue, self._message, back=back)
+
+
+class LocalSubscription(Subscription):
+    """A consumer on the bus."""
+
+    def __init__(self, bus: Bus, consumer: Consumer) -> None:
+        self._bus = bus
+        self._consumer = consumer
+
+    @property
+    def queue(self) -> str:
+        """See Subscription."""
+        return self._consumer.queue.name
+
+    def set_credit(self, credit: int) -> None:
+        """See Subscription."""
+        self._bus.change(self._consumer, credit=credit)
+
+    def pause(self) -> None:
+        """See Subscription."""
+        self._bus.change(self._consumer, paused=True)
+
+    def resume(self) -> None:
+        """See Subscription."""
+        self._bus.change(self._consumer, paused=False)
+
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002 - a callback never blocks
+        """See Subscription."""
+        self._bus.close(self._consumer)
+
+
+def _read(message: Message) -> Envelope:
+    return Envelope(
+        message.body,
+        message.headers,
+        content_type=message.content_type,
+        native_id=message.native_id,
+        expires_at=message.expires_at,
+    )
+
+
+def _linger(listener: EventListenerDescriptor) -> float | None:
+    if listener.per_process:
+        return PER_PROCESS_DELETE_AFTER
+    return None if listener.durable else AUTO_DELETE_AFTER
