@@ -18,6 +18,7 @@ from aspyx_event.delivery.loop import LoopThread
 from aspyx_event.delivery.outcome import Observer, Outcome, Result
 from aspyx_event.delivery.process import abandoned_threads
 from aspyx_event.delivery.settlement import Settlement
+from aspyx_event.delivery.wiring import policy_of
 from aspyx_event.delivery.worker import ListenerWorker
 from aspyx_event.exception_manager import ExceptionManager
 from aspyx_event.exceptions import ProviderError
@@ -110,7 +111,7 @@ class Dispatcher:
             settlement=Settlement(
                 listener, queue=self._provider.queue_name(listener), error_queue=self._provider.error_queue
             ),
-            policy=listener.retry or listener.event.retry or self._settings.policy,
+            policy=policy_of(listener, self._settings.policy),
             exceptions=self._settings.exceptions,
             submit=self._executor.submit,
             scheduler=self._scheduler,
@@ -136,6 +137,10 @@ class Dispatcher:
         current = threading.current_thread().name
         own = any(item.thread == current for worker in self.workers for item in worker.inbox.running)
         return own or self.loop.owns_current_thread()
+
+    def may_send(self) -> bool:
+        """Whether the caller is a listener that has not been given up: it may send while the manager stops."""
+        return self.owns_current_thread() and not self._abandoning.is_set()
 
     # -- the end
 

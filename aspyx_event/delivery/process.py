@@ -24,7 +24,10 @@ EXIT_ABANDONED = 70
 
 
 class Stoppable(Protocol):
-    """What the end of the process stops."""
+    """A manager, as the process sees it."""
+
+    def start(self) -> None:
+        """See EventManager."""
 
     def stop(self, timeout: float = ...) -> Any:
         """See EventManager."""
@@ -128,3 +131,20 @@ def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def run_until_signal(manager: Stoppable, timeout: float) -> int:
+    """The body of ``EventManager.run()``."""
+    wanted = threading.Event()
+
+    def on_signal(name: str) -> None:
+        logger.info("%s: stopping", name)
+        wanted.set()
+
+    with signals(on_signal):
+        manager.start()
+        wanted.wait()
+        result = manager.stop(timeout)
+        if result.abandoned:
+            leave(EXIT_ABANDONED)
+    return 0

@@ -62,6 +62,7 @@ class ListenerWorker:
         self.inbox = inbox
         self.counters = Counters()
         self.subscription: Subscription | None = None
+        self.queue = ""
         self.detached: str | None = None
         """Why the broker does not deliver to it; None while it does."""
         self._attempts = attempts

@@ -1,0 +1,105 @@
+"""Typed events for synchronous Python: a thread-pool based event library over AMQP 1.0 and in process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aspyx_event.delivery.dead_letters import DeadLetter
+from aspyx_event.delivery.dispatcher import Abandoned, StopResult
+from aspyx_event.delivery.health import Health, ListenerHealth
+from aspyx_event.delivery.outcome import Outcome, Result
+from aspyx_event.delivery.wiring import Wiring
+from aspyx_event.envelope import Envelope, current_envelope
+from aspyx_event.events import EventDescriptor, event
+from aspyx_event.exception_manager import ExceptionManager, catch
+from aspyx_event.exceptions import (
+    AttachRefused,
+    AuthenticationFailed,
+    CodecError,
+    ConfigurationError,
+    EventError,
+    FailedSend,
+    LifecycleError,
+    ProviderError,
+    ProviderUnavailable,
+    Reject,
+    Retry,
+    SendEventsError,
+    SendRejected,
+    SendTimeout,
+)
+from aspyx_event.listeners import EventListener, EventListenerDescriptor, event_listener
+from aspyx_event.manager import EventManager
+from aspyx_event.pipeline import AbstractEnvelopePipeline, EnvelopePipeline, envelope_pipeline
+from aspyx_event.provider import Capabilities, Delivery, Provider, ProviderState, Subscription
+from aspyx_event.providers import provider_from_url
+from aspyx_event.providers.local import LocalProvider
+from aspyx_event.registry import EventRegistry
+from aspyx_event.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from aspyx_event.providers.amqp import AMQPProvider, AMQProvider
+
+__version__ = "0.1.0"
+
+_ON_FIRST_USE = {"AMQPProvider": "aspyx_event.providers.amqp", "AMQProvider": "aspyx_event.providers.amqp"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a provider whose package may not be installed on its first use."""
+    module = _ON_FIRST_USE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(module), name)
+
+
+__all__ = [
+    "AMQPProvider",
+    "AMQProvider",
+    "Abandoned",
+    "AbstractEnvelopePipeline",
+    "AttachRefused",
+    "AuthenticationFailed",
+    "Capabilities",
+    "CodecError",
+    "ConfigurationError",
+    "DeadLetter",
+    "Delivery",
+    "Envelope",
+    "EnvelopePipeline",
+    "EventDescriptor",
+    "EventError",
+    "EventListener",
+    "EventListenerDescriptor",
+    "EventManager",
+    "EventRegistry",
+    "ExceptionManager",
+    "FailedSend",
+    "Health",
+    "LifecycleError",
+    "ListenerHealth",
+    "LocalProvider",
+    "Outcome",
+    "Provider",
+    "ProviderError",
+    "ProviderState",
+    "ProviderUnavailable",
+    "Reject",
+    "Result",
+    "Retry",
+    "RetryPolicy",
+    "SendEventsError",
+    "SendRejected",
+    "SendTimeout",
+    "StopResult",
+    "Subscription",
+    "Wiring",
+    "catch",
+    "current_envelope",
+    "envelope_pipeline",
+    "event",
+    "event_listener",
+    "provider_from_url",
+]

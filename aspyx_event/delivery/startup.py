@@ -1,0 +1,108 @@
+"""The steps of ``EventManager.start()``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Optional
+
+from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
+from aspyx_event.delivery.sender import Sender
+from aspyx_event.delivery.wiring import unmet
+from aspyx_event.exceptions import ConfigurationError, EventError
+from aspyx_event.provider import Provider, ProviderState
+from aspyx_event.registry import EventRegistry
+from aspyx_event.timing import Deadline
+
+logger = logging.getLogger(__name__)
+
+
+class Startup:
+    """One start of a manager: connect, declare, attach. What fails is undone."""
+
+    def __init__(
+        self, provider: Provider, registry: EventRegistry, settings: DispatcherSettings, *, strict: bool
+    ) -> None:
+        self._provider = provider
+        self._registry = registry
+        self._settings = settings
+        self._strict = strict
+        self._dispatcher: Optional[Dispatcher] = None
+        self._connected: Optional[bool] = None
+
+    def run(self, *, timeout: float, listen: bool) -> tuple[Sender, Optional[Dispatcher]]:
+        """The parts of a running manager. Raises what the provider raises, within ``timeout`` seconds."""
+        deadline = Deadline(timeout)
+        for event in self._registry.events:
+            self._settings.codec.prepare(event)
+        pipelines = self._registry.pipelines()
+        if listen:
+            targets = {listener: self._registry.instance(listener.target) for listener in self._registry.listeners}
+            self._dispatcher = Dispatcher(
+                self._provider,
+                self._settings,
+                pipelines=pipelines,
+                known_events=self._event_names,
+            )
+        try:
+            self._provider.start(self._on_state, timeout=timeout)
+            self._declare(deadline)
+            if self._dispatcher is not None:
+                for listener, target in targets.items():
+                    self._dispatcher.attach(listener, target, timeout=_left(deadline))
+            self._warn()
+        except BaseException:
+            self._undo()
+            raise
+        return Sender(self._provider, self._registry, self._settings.codec, pipelines=pipelines), self._dispatcher
+
+    def _event_names(self) -> list[str]:
+        return [event.name for event in self._registry.events]
+
+    def _declare(self, deadline: Deadline) -> None:
+        self._provider.declare(self._provider.error_queue, timeout=_left(deadline))
+        for event in self._registry.events:
+            self._provider.declare(event, timeout=_left(deadline))
+        for listener in self._registry.listeners:
+            if listener.durable:
+                self._provider.declare(listener, timeout=_left(deadline))
+
+    def _warn(self) -> None:
+        findings = [
+            *unmet(self._provider.capabilities, self._registry.listeners, self._settings.policy),
+            *self._provider.findings(),
+        ]
+        if not findings:
+            return
+        text = f"{self._provider!r}: " + "; ".join(findings)
+        if self._strict:
+            raise ConfigurationError(text)
+        logger.warning("%s", text)
+
+    def _undo(self) -> None:
+        """Leave nothing behind. What goes wrong here must not hide what went wrong before."""
+        try:
+            if self._dispatcher is not None:
+                self._dispatcher.stop(Deadline(1.0))
+            self._provider.stop(timeout=1.0)
+        except Exception:
+            logger.exception("after a failed start, something could not be stopped")
+
+    def _on_state(self, state: ProviderState) -> None:
+        """Log one line for each change, and let the exception handlers see failures. Called by the provider's thread."""
+        if self._dispatcher is not None:
+            self._dispatcher.on_state(state)
+        if state.queue is not None:
+            if state.error is not None:
+                logger.error("queue %s: %s", state.queue, state.error)
+        elif state.connected != self._connected:
+            self._connected = state.connected
+            if state.connected:
+                logger.info("%r is connected", self._provider)
+            else:
+                logger.warning("%r lost its connection: %s", self._provider, state.error or "no reason given")
+        if isinstance(state.error, EventError):
+            self._settings.exceptions.handle(state.error)
+
+
+def _left(deadline: Deadline) -> float:
+    return deadline.left() or 0.0
