@@ -62,7 +62,7 @@ class JsonCodec:
         """The event as JSON. Raises CodecError for wrong field types, NaN, infinity, and too many bytes."""
         shape = self._shape(descriptor)
         try:
-            body = shape.serializer.to_json(event, warnings="error")
+            body: bytes = shape.serializer.to_json(event, warnings="error")
         except PydanticSerializationError as error:
             raise CodecError(f"event {descriptor.name!r} cannot be sent: {shape.complaint(event, error)}") from error
         if b"null" in body or b"NaN" in body or b"Infinity" in body:  # pydantic writes NaN as null: look closer
@@ -89,7 +89,9 @@ class JsonCodec:
         try:
             return self._shape(descriptor).validator.validate_json(envelope.body)
         except ValidationError as error:
-            raise CodecError(f"the body is not a valid {descriptor.name!r}: {_problems(error)}") from _without_input(error)
+            raise CodecError(f"the body is not a valid {descriptor.name!r}: {_problems(error)}") from _without_input(
+                error
+            )
         except (ValueError, TypeError, RecursionError) as error:
             raise CodecError(f"the body is not a valid {descriptor.name!r}: {type(error).__name__}") from error
 
@@ -116,7 +118,8 @@ class _Shape:
                 f"event {event.name!r} ({place(event.type)}) cannot be written as JSON: {_first_line(error)}; "
                 "every field needs a type that pydantic knows and can resolve from the class's module"
             ) from error
-        self.fields = tuple(getattr(event.type, "model_fields", None) or getattr(event.type, "__dataclass_fields__", ()))
+        fields: Any = getattr(event.type, "model_fields", None) or getattr(event.type, "__dataclass_fields__", ())
+        self.fields: tuple[str, ...] = tuple(fields)
 
     def complaint(self, event: Any, error: Exception) -> str:
         """Which field of the event is to blame, found by writing them one by one."""

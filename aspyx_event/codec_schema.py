@@ -41,10 +41,10 @@ def _rewrite(node: Any, *, inside: bool) -> Any:
     return node
 
 
-def _base64(node: dict[str, Any]) -> Any:
+def _base64(node: Any) -> Any:
     return core_schema.json_or_python_schema(
         json_schema=core_schema.no_info_after_validator_function(_decode, core_schema.str_schema()),
-        python_schema=node,  # type: ignore[arg-type]
+        python_schema=node,
         serialization=core_schema.plain_serializer_function_ser_schema(_encode, when_used="json"),
     )
 

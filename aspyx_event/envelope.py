@@ -55,7 +55,9 @@ def check_header(key: Any, value: Any) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError(f"header {key!r}: its value holds a lone surrogate, which UTF-8 cannot carry") from None
+        raise ConfigurationError(
+            f"header {key!r}: its value holds a lone surrogate, which UTF-8 cannot carry"
+        ) from None
 
 
 class Chain(Protocol):
@@ -200,7 +202,9 @@ class Envelope:
         return self._chain, position
 
     def __repr__(self) -> str:
-        return f"<Envelope {self._headers.get(CE_TYPE, '?')} id={self.id} attempt={self.attempt} {len(self.body)} bytes>"
+        return (
+            f"<Envelope {self._headers.get(CE_TYPE, '?')} id={self.id} attempt={self.attempt} {len(self.body)} bytes>"
+        )
 
 
 _current: contextvars.ContextVar[Optional[Envelope]] = contextvars.ContextVar("aspyx_event_envelope", default=None)

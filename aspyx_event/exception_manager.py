@@ -25,6 +25,7 @@ _CONTEXT: contextvars.ContextVar[Optional[tuple[BaseException, tuple[Handler, ..
 
 def catch() -> Callable[[H], H]:
     """Mark a method with one annotated parameter as the handler for exceptions of that type."""
+
     def mark(method: H) -> H:
         if not callable(method):
             raise ConfigurationError(f"@catch() stands on {method!r}: it belongs on a method")
@@ -52,7 +53,9 @@ class ExceptionManager:
         for name, _ in inspect.getmembers(type(obj), lambda member: getattr(member, _MARK, False)):
             method = getattr(obj, name)
             for kind in self._caught_by(method):
-                other = next((handler for known, handler in self._handlers if known is kind and handler != method), None)
+                other = next(
+                    (handler for known, handler in self._handlers if known is kind and handler != method), None
+                )
                 if other is not None:
                     raise ConfigurationError(
                         f"two handlers for {kind.__name__}: {place(other)} and {place(method)}; remove one"
@@ -98,7 +101,9 @@ class ExceptionManager:
         where = f"@catch() on {place(method)}"
         parameters = list(inspect.signature(method).parameters.values())
         if len(parameters) != 1:
-            raise ConfigurationError(f"{where}: it takes {len(parameters)} parameters, but one is needed, the exception")
+            raise ConfigurationError(
+                f"{where}: it takes {len(parameters)} parameters, but one is needed, the exception"
+            )
         hint = hint_of_first_parameter(method, skip_self=False)
         if hint is None:
             raise ConfigurationError(

@@ -103,7 +103,7 @@ class SendEventsError(EventError):
         self.confirmed = confirmed
 
 
-class Retry(Exception):  # noqa: N818 - a signal, not an error
+class Retry(Exception):
     """Raised by a listener: handle this event again later. Counts as an attempt like any other.
 
     ``delay`` is in seconds; None takes the delay that the retry policy has for this attempt.
@@ -116,7 +116,7 @@ class Retry(Exception):  # noqa: N818 - a signal, not an error
         self.delay = delay
 
 
-class Reject(Exception):  # noqa: N818 - a signal, not an error
+class Reject(Exception):
     """Raised by a listener: this event can never be handled. It goes to the error queue at once."""
 
     def __init__(self, reason: str = "") -> None:

@@ -24,7 +24,7 @@ class EventListener(Generic[T_contra]):
     One instance serves all events of its kind, on several worker threads at once unless ``concurrency=1``.
     """
 
-    def on(self, event: T_contra) -> Union[None, Awaitable[None]]:
+    def on(self, event: T_contra) -> Union[Awaitable[None], None]:  # noqa: ARG002
         """Handle one event; may be ``async``. What it raises decides what happens to the event: see RetryPolicy."""
         raise TypeError(f"{type(self).__name__} has no method on(self, event)")
 
@@ -80,7 +80,7 @@ def event_listener(
     """Declare a listener for ``event_type``: an ``EventListener`` class, or a function that takes the event.
 
     name: its queue's name, by default the class's or function's; unique in a registry, and on a broker.
-    per_process: False, one queue for the listener, for which all processes compete; True, every process gets every event.
+    per_process: False, one queue, for which all processes compete; True, every process gets every event.
     concurrency: how many events it handles at once in this process, by default as many as there are workers.
     prefetch: how many deliveries may wait or run here (the credit), by default fitted to the measured rate.
     retry: its own policy, before the event's and the manager's.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -24,7 +23,7 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.exception_manager import ExceptionManager
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Provider
+from aspyx_event.provider import Provider as _Provider
 from aspyx_event.providers import provider_from_url
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
@@ -55,11 +54,11 @@ class EventManager:
     Envelope = Envelope
     EventDescriptor = EventDescriptor
     EventListenerDescriptor = EventListenerDescriptor
-    Provider = Provider
+    Provider = _Provider
 
     def __init__(
         self,
-        provider: Union[Provider, str],
+        provider: Union[_Provider, str],
         exception_manager: Optional[ExceptionManager] = None,
         *,
         registry: Optional[EventRegistry] = None,
@@ -71,8 +70,8 @@ class EventManager:
     ) -> None:
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise ConfigurationError(f"EventManager(workers={workers!r}): a number of threads from 1 on")
-        self.provider = provider_from_url(provider) if isinstance(provider, str) else provider
-        if not isinstance(self.provider, Provider):
+        self.provider: _Provider = provider_from_url(provider) if isinstance(provider, str) else provider
+        if not isinstance(self.provider, _Provider):
             raise ConfigurationError(f"EventManager({provider!r}): give a Provider or a URL such as 'local://'")
         self.registry = registry if registry is not None else EventRegistry()
         self._settings = DispatcherSettings(
@@ -117,7 +116,12 @@ class EventManager:
             finally:
                 self.provider.stop(timeout=deadline.left())
                 self._sender = None  # the dispatcher stays, for its counters
-            logger.info("stopped: %d finished, %d released, %d abandoned", result.finished, result.released, len(result.abandoned))
+            logger.info(
+                "stopped: %d finished, %d released, %d abandoned",
+                result.finished,
+                result.released,
+                len(result.abandoned),
+            )
             return result
 
     def run(self, timeout: float = STOP_TIMEOUT) -> int:
@@ -147,7 +151,7 @@ class EventManager:
         key: Optional[str] = None,
         delay: Optional[float] = None,
         ttl: Optional[float] = None,
-        id: Optional[str] = None,  # noqa: A002 - CloudEvents' word
+        id: Optional[str] = None,
         timeout: float = SEND_TIMEOUT,
     ) -> None:
         """Send an event; returns when the broker has confirmed it.
@@ -170,7 +174,7 @@ class EventManager:
         key: Optional[str] = None,
         delay: Optional[float] = None,
         ttl: Optional[float] = None,
-        id: Optional[str] = None,  # noqa: A002 - CloudEvents' word
+        id: Optional[str] = None,
         timeout: float = SEND_TIMEOUT,
     ) -> None:
         """``send_event`` for coroutines: waits without blocking the loop. The same arguments and errors."""
@@ -218,7 +222,7 @@ class EventManager:
         self._lifecycle.check_running()
         return self._dead_letters.browse(timeout)
 
-    def replay(self, id: str, timeout: float = START_TIMEOUT) -> None:  # noqa: A002 - CloudEvents' word
+    def replay(self, id: str, timeout: float = START_TIMEOUT) -> None:
         """Send a dead letter back to the queue of the listener that failed, with the same id and a fresh count.
 
         Raises ConfigurationError when there is none with this id, or when no listener of the registry reads the queue

@@ -38,7 +38,7 @@ Confirmation = Future
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a provider can do on the broker it is connected to. ``start()`` warns by it, the conformance suite skips by it."""
+    """What a provider can do on its broker. ``start()`` warns by it, and the conformance suite skips by it."""
 
     durable: bool = True
     """Durable events survive a restart of the broker, and wait for listeners that are down."""

@@ -63,7 +63,7 @@ class EventRegistry:
             return tuple(self.instance(pipeline) for pipeline in ordered)
 
     def event_for(self, cls: type) -> EventDescriptor:
-        """The descriptor for an event's class; registers it if it is new. Raises ConfigurationError if it is no event."""
+        """The descriptor of an event's class, registered if it is new. Raises ConfigurationError if it is no event."""
         found = self._by_type.get(cls)
         return found if found is not None else self._add_event(describe_event(cls))
 
@@ -173,7 +173,11 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _shown(thing: Any) -> str:
-    return place(thing) if isinstance(thing, type) or hasattr(thing, "__qualname__") else f"an instance of {place(type(thing))}"
+    return (
+        place(thing)
+        if isinstance(thing, type) or hasattr(thing, "__qualname__")
+        else f"an instance of {place(type(thing))}"
+    )
 
 
 def _order(target: Any) -> int:
@@ -199,4 +203,6 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ConfigurationError(f"scan: the module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ConfigurationError(
+            f"scan: the module {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error

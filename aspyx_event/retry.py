@@ -56,7 +56,9 @@ class RetryPolicy:
             raise ConfigurationError(f"RetryPolicy(jitter={self.jitter!r}): a share from 0 to 1")
         for name in ("fatal", "on"):
             kinds = getattr(self, name)
-            if not isinstance(kinds, tuple) or not all(isinstance(k, type) and issubclass(k, BaseException) for k in kinds):
+            if not isinstance(kinds, tuple) or not all(
+                isinstance(k, type) and issubclass(k, BaseException) for k in kinds
+            ):
                 raise ConfigurationError(f"RetryPolicy({name}={kinds!r}): a tuple of exception classes")
 
     @property
@@ -85,7 +87,7 @@ class RetryPolicy:
             return 0.0
         position = max(0, min(attempt // (self.immediate + 1), len(self.delayed)) - 1)
         pause = float(self.delayed[position])
-        return pause + random.uniform(0, pause * self.jitter)  # noqa: S311 - spreads load, guards nothing
+        return pause + random.uniform(0, pause * self.jitter)
 
 
 def repeat_in_place(
@@ -126,7 +128,7 @@ def repeat_in_place(
     return retrying(once)
 
 
-class Stopped(Exception):  # noqa: N818 - a signal, not an error
+class Stopped(Exception):
     """Raised by ``reconnecting`` when its stop event was set before an attempt succeeded."""
 
 
@@ -142,6 +144,7 @@ def reconnecting(
     ``on_failure(error, pause)`` hears of each failed attempt. An error of the kinds in ``final`` is raised at once;
     a ``stop`` that gets set raises ``Stopped``.
     """
+
     def heard(state: tenacity.RetryCallState) -> None:
         outcome = state.outcome
         error = outcome.exception() if outcome is not None else None

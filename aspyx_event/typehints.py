@@ -25,7 +25,7 @@ def hint_of_first_parameter(function: Callable[..., Any], *, skip_self: bool) ->
         return annotation
     try:
         return typing.get_type_hints(function).get(parameters[0].name)
-    except Exception:  # whatever evaluating somebody's annotation raises, the answer is the same
+    except Exception:  # noqa: BLE001 - whatever evaluating somebody's annotation raises, the answer is the same
         return None
 
 

@@ -35,7 +35,7 @@ WATCH_EVERY = 10.0
 
 @dataclass(frozen=True)
 class Abandoned:
-    """A delivery whose listener did not return in time; it was given back to the broker. ``seconds``: how long it ran."""
+    """A delivery whose listener did not return in time; the broker has it back. ``seconds``: how long it ran."""
 
     listener: str
     event_id: str
@@ -113,7 +113,7 @@ class Dispatcher:
             ),
             policy=policy_of(listener, self._settings.policy),
             exceptions=self._settings.exceptions,
-            submit=self._executor.submit,
+            submit=self._submit,
             scheduler=self._scheduler,
             stopping=self._stopping,
             settled=self._notify,
@@ -157,6 +157,9 @@ class Dispatcher:
         self.loop.stop(1.0 if abandoned else deadline.left())
         self._executor.shutdown(wait=not abandoned, cancel_futures=True)
         return StopResult(self._finished, self._released, abandoned)
+
+    def _submit(self, turn: Callable[[], None]) -> None:
+        self._executor.submit(turn)
 
     def _each_subscription(self, call: Callable[[Any], None]) -> None:
         for worker in self.workers:
@@ -204,4 +207,5 @@ class Dispatcher:
 
     def __repr__(self) -> str:
         running = sum(len(worker.inbox.running) for worker in self.workers)
-        return f"<Dispatcher {len(self._workers)} listeners, {running} running{' stopping' if self._stopping.is_set() else ''}>"
+        state = " stopping" if self._stopping.is_set() else ""
+        return f"<Dispatcher {len(self._workers)} listeners, {running} running{state}>"

@@ -52,13 +52,12 @@ class Inbox:
 
     def close(self) -> int:
         """Nothing starts any more; what waits is released, in order. Answers how many those are."""
-        with self._intake:
-            with self._lock:
-                self._closed = True
-                kept = [item.delivery for item in (*self._startable, *self._lanes.clear())]
-                waiting = [*kept, *self._arrived]
-                self._startable.clear()
-                self._arrived.clear()
+        with self._intake, self._lock:
+            self._closed = True
+            kept = [item.delivery for item in (*self._startable, *self._lanes.clear())]
+            waiting = [*kept, *self._arrived]
+            self._startable.clear()
+            self._arrived.clear()
         for delivery in reversed(waiting):  # each goes to the head of its queue
             delivery.release()
         return len(waiting)
@@ -166,7 +165,6 @@ class Inbox:
             return False
         self._workers += 1
         return True
-
 
 
 def _opened(delivery: Delivery) -> Item:

@@ -73,7 +73,9 @@ class Lifecycle:
         """Around ``stop``: its deadline, or None when there is nothing to do."""
         process.check_process(self._pid)
         if dispatcher is not None and dispatcher.owns_current_thread():
-            raise LifecycleError("stop() was called by a listener, whose end it would have to wait for: call it elsewhere")
+            raise LifecycleError(
+                "stop() was called by a listener, whose end it would have to wait for: call it elsewhere"
+            )
         deadline = Deadline(timeout)
         with self._changed:
             while self.state in (State.STARTING, State.STOPPING):
@@ -100,9 +102,7 @@ class Lifecycle:
         """Around a send. While the manager stops, only its running listeners may still send."""
         process.check_process(self._pid)
         with self._changed:
-            draining = (
-                self.state is State.STOPPING and dispatcher is not None and dispatcher.may_send()
-            )
+            draining = self.state is State.STOPPING and dispatcher is not None and dispatcher.may_send()
             if sender is None or not (self.state is State.RUNNING or draining):
                 raise LifecycleError(f"the manager is {self.state}: events can be sent between start() and stop()")
             self._senders += 1

@@ -30,7 +30,7 @@ class LoopThread:
         return threading.current_thread() is self._thread
 
     def stop(self, timeout: float | None) -> None:
-        """Cancel what still runs and end the thread. A coroutine that blocks the loop leaves the daemon thread behind."""
+        """Cancel what still runs and end the thread, unless a coroutine blocks it: then the daemon stays behind."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None

@@ -28,7 +28,7 @@ REASON_REJECTED = "rejected"
 REASON_CRASHED = "crashed"
 
 
-class Poison(Exception):  # noqa: N818 - carries a reason, is never raised to users
+class Poison(Exception):
     """A message that no further attempt can make better; ``error`` is what is wrong with it."""
 
     def __init__(self, reason: str, error: BaseException) -> None:

@@ -191,7 +191,9 @@ class Sender:
             except EventError:
                 raise
             except concurrent.futures.CancelledError:
-                raise ProviderUnavailable("the provider was stopped before the confirmation", event_id=sending.id) from None
+                raise ProviderUnavailable(
+                    "the provider was stopped before the confirmation", event_id=sending.id
+                ) from None
 
     def _late(self, sending: Sending, timeout: float) -> EventError:
         name = type(sending.event).__name__

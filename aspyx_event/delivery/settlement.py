@@ -78,7 +78,7 @@ class Settlement:
                 self._listener.name,
                 item.envelope.id,
                 destination,
-                error or type(error).__name__,
+                str(error) or type(error).__name__,
             )
             return False
         return True

@@ -35,6 +35,7 @@ class Startup:
         for event in self._registry.events:
             self._settings.codec.prepare(event)
         pipelines = self._registry.pipelines()
+        targets = {}
         if listen:
             targets = {listener: self._registry.instance(listener.target) for listener in self._registry.listeners}
             self._dispatcher = Dispatcher(
@@ -88,7 +89,7 @@ class Startup:
             logger.exception("after a failed start, something could not be stopped")
 
     def _on_state(self, state: ProviderState) -> None:
-        """Log one line for each change, and let the exception handlers see failures. Called by the provider's thread."""
+        """Log one line for each change, and let the exception handlers see failures. On the provider's thread."""
         if self._dispatcher is not None:
             self._dispatcher.on_state(state)
         if state.queue is not None:

@@ -155,7 +155,7 @@ class ListenerWorker:
             self._attempts.run(item)
         except Stopping:
             return RELEASE
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is judged, and seen by the exception handlers
             verdict = self._judged(item, error)
             return verdict if verdict.action is not Action.IN_PLACE else self._go_on(item, error)
         return ACCEPT
@@ -176,7 +176,7 @@ class ListenerWorker:
             repeat_in_place(attempt, failed, again=again, stop=self._stopping)
         except Stopping:
             return RELEASE
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the same
             verdict = item.judged or self._judged(item, error)
             return RELEASE if verdict.action is Action.IN_PLACE else verdict  # its next try was cut short by stop()
         return ACCEPT

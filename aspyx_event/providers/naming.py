@@ -29,7 +29,8 @@ class Naming:
     def __post_init__(self) -> None:
         if not isinstance(self.server_name, str) or not self.server_name.strip():
             raise ConfigurationError(
-                f"server_name is {self.server_name!r}: give every process a name of its own, such as 'orders-{{host}}-{{pid}}'"
+                f"server_name is {self.server_name!r}: give every process a name of its own, "
+                "such as 'orders-{host}-{pid}'"
             )
         expanded = self.server_name.replace("{host}", socket.gethostname()).replace("{pid}", str(os.getpid()))
         object.__setattr__(self, "server_name", check_name(expanded, "server_name"))
@@ -44,7 +45,11 @@ class Naming:
     def queue_name(self, listener: EventListenerDescriptor) -> str:
         """``<event>::[<prefix>.]<listener>[-<server name>]``, the server name for per_process listeners only."""
         name = f"{self.prefix}.{listener.name}" if self.prefix else listener.name
-        return f"{listener.event.name}::{name}-{self.server_name}" if listener.per_process else f"{listener.event.name}::{name}"
+        return (
+            f"{listener.event.name}::{name}-{self.server_name}"
+            if listener.per_process
+            else f"{listener.event.name}::{name}"
+        )
 
 
 def split_queue_name(queue: str) -> tuple[str, str]:

@@ -21,7 +21,9 @@ def provider_from_url(url: str) -> Provider:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigurationError("the provider URL is malformed; write scheme://user:password@host:port/?option=value") from None
+        raise ConfigurationError(
+            "the provider URL is malformed; write scheme://user:password@host:port/?option=value"
+        ) from None
     make = _SCHEMES.get(parts.scheme)
     if make is None:
         raise ConfigurationError(

@@ -194,13 +194,12 @@ class Bus:
 
     def close(self, consumer: Consumer) -> None:
         """No further messages for it: when this returns, its callback is not running and will not be called."""
-        with consumer.handing:
-            with self._lock:
-                consumer.open = False
-                queue = consumer.queue
-                if consumer in queue.consumers:
-                    queue.consumers.remove(consumer)
-                    self._reap_later(queue)
+        with consumer.handing, self._lock:
+            consumer.open = False
+            queue = consumer.queue
+            if consumer in queue.consumers:
+                queue.consumers.remove(consumer)
+                self._reap_later(queue)
 
     def change(self, consumer: Consumer, *, credit: int | None = None, paused: bool | None = None) -> None:
         """Another credit, or a pause."""
