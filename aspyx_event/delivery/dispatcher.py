@@ -134,8 +134,8 @@ class Dispatcher:
 
     def owns_current_thread(self) -> bool:
         """Whether the caller is a listener, sync or async."""
-        current = threading.current_thread().name
-        own = any(item.thread == current for worker in self.workers for item in worker.inbox.running)
+        current = threading.current_thread()
+        own = any(item.thread is current for worker in self.workers for item in worker.inbox.running)
         return own or self.loop.owns_current_thread()
 
     def may_send(self) -> bool:
@@ -182,7 +182,7 @@ class Dispatcher:
                 seconds = time.monotonic() - item.started_at
                 logger.error(
                     "listener %s did not finish event %s (%.0f s in thread %s): the event is given back",
-                    worker.listener.name, item.envelope.id, seconds, item.thread,
+                    worker.listener.name, item.envelope.id, seconds, item.thread.name if item.thread else "?",
                 )  # fmt: skip
                 abandoned_threads.add(item.thread)
                 yield Abandoned(worker.listener.name, item.envelope.id, seconds)

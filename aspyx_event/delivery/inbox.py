@@ -147,7 +147,7 @@ class Inbox:
 
     def _start(self, item: Item) -> Item:
         item.started_at = time.monotonic()
-        item.thread = threading.current_thread().name
+        item.thread = threading.current_thread()
         self._running.add(item)
         return item
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Optional
@@ -20,7 +21,7 @@ class Item:
     attempt: int = 1
     failures: int = 0
     started_at: float = 0.0
-    thread: Optional[str] = None
+    thread: Optional[threading.Thread] = None
     warned: bool = False
     abandoned: bool = False
     judged: Optional[Verdict] = None

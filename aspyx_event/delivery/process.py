@@ -34,19 +34,19 @@ class Stoppable(Protocol):
 
 
 class AbandonedThreads:
-    """Names of worker threads whose listener never returned. They would keep the interpreter from ending."""
+    """Worker threads whose listener never returned. They would keep the interpreter from ending."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
-    def add(self, name: str | None) -> None:
-        """Remember a thread by its name."""
-        if name:
-            self._names.add(name)
+    def add(self, thread: threading.Thread | None) -> None:
+        """Remember a thread."""
+        if thread is not None:
+            self._threads.add(thread)
 
-    def alive(self) -> list[str]:
+    def alive(self) -> list[threading.Thread]:
         """Those that still run."""
-        return sorted(t.name for t in threading.enumerate() if t.name in self._names)
+        return [thread for thread in self._threads if thread.is_alive()]
 
 
 abandoned_threads = AbandonedThreads()

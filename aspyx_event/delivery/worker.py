@@ -104,7 +104,7 @@ class ListenerWorker:
                 item.warned = True
                 logger.warning(
                     "listener %s works on event %s since %.0f s in thread %s",
-                    self.listener.name, item.envelope.id, seconds, item.thread,
+                    self.listener.name, item.envelope.id, seconds, item.thread.name if item.thread else "?",
                 )  # fmt: skip
 
     # -- a worker's turn
