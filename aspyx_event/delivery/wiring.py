@@ -35,7 +35,7 @@ class WiringRow:
             str(cell if cell is not None else "")
             for cell in (
                 self.event, "yes" if self.durable else "no", self.listener, self.queue, self.concurrency, self.attempts,
-                health.state if health else "", *numbers,
+                health.state if health else ("not attached" if self.listener else ""), *numbers,
             )
         )  # fmt: skip
 
