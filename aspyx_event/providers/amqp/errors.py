@@ -1,0 +1,47 @@
+"""From what a broker or a socket says to our own exceptions."""
+
+from __future__ import annotations
+
+from aspyx_event.exceptions import AttachRefused, AuthenticationFailed, ProviderError, ProviderUnavailable
+from aspyx_event.providers.amqp.nodes import Condition
+
+UNAUTHORIZED = "amqp:unauthorized-access"
+NOT_FOUND = "amqp:not-found"
+
+_REFUSALS = (UNAUTHORIZED, NOT_FOUND, "amqp:not-allowed", "amqp:not-implemented", "amqp:precondition-failed")
+
+
+class TLSRefused(ProviderUnavailable):
+    """Certificates that do not fit. Trying again does not help."""
+
+
+def connection_error(where: str, phase: str, condition: Condition | None) -> ProviderError:
+    """The error for a connection that ended, or never came into being, in this phase."""
+    if phase == "SASL" and condition is not None and condition.name == UNAUTHORIZED:
+        return AuthenticationFailed(
+            f"{where} does not accept the credentials: check user, password or client certificate "
+            f"({condition.description})"
+        )
+    if phase == "TLS handshake":
+        text = condition.description if condition else "the connection was closed"
+        if "certificate" in text.lower():
+            return TLSRefused(
+                f"{where}: TLS handshake failed: {text}; check that ca_file holds the authority that signed the "
+                "broker's certificate, and that the host is called as the certificate says"
+            )
+        return ProviderUnavailable(f"{where}: TLS handshake failed: {text}")
+    if phase == "open":
+        reason = condition or "the broker closed the connection without a reason"
+        return ProviderUnavailable(f"the connection to {where} is lost: {reason}")
+    return ProviderUnavailable(
+        f"{where}: no connection, ended during {phase}: {condition or 'closed by the other side'}"
+    )
+
+
+def attach_error(what: str, condition: Condition | None, *, address: str, queue: str | None) -> ProviderError:
+    """The error for a link that the broker refused or closed. ``what`` begins the message."""
+    if condition is None:
+        return ProviderError(f"{what}: the broker closed the link without a reason")
+    if condition.name in _REFUSALS:
+        return AttachRefused(f"{what}: {condition}", address=address, queue=queue)
+    return ProviderError(f"{what}: {condition}")

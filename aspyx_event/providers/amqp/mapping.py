@@ -1,0 +1,226 @@
+"""Envelopes to AMQP messages and back. Runs in the callers' and workers' threads, never on the I/O thread."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from aspyx_event.envelope import CE_CORRELATION_ID, CE_FOREIGN_PREFIX, CE_PREFIX, Envelope
+from aspyx_event.providers.amqp import sections as s
+from aspyx_event.providers.amqp.wire import Described, WireError
+
+DELAY = "x-opt-delivery-delay"
+OCTETS = "application/octet-stream"
+
+# What Artemis leaves in the application properties of a message that a STOMP client sent: none of it is the sender's
+# own. An AMQP sender's header of such a name (`priority`) is.
+_TRANSPORT_HEADERS = frozenset({
+    "destination", "destination-type", "content-length", "content-type", "receipt", "receipt-id", "persistent",
+    "expires", "priority", "message-id", "subscription", "redelivered", "ack", "id", "reply-to", "correlation-id",
+    "timestamp", "transaction", "heart-beat", "selector",
+})  # fmt: skip
+_CONVERTED = "JMSXDeliveryCount"  # on every message that Artemis converted from another protocol
+_TRANSPORT_PREFIXES = (
+    "_AMQ_",
+    "JMS",
+    "NATIVE_",
+    "x-opt-",
+    "AMQ_",
+    "__AMQ",
+    "__HDR",
+    "x-death",
+    "x-first-death",
+    "x-last-death",
+)
+_CONTENT_TYPE_OF_STOMP = ("_AMQ_CONTENT_TYPE", "JMS_AMQP_ContentType", "content-type")
+_CONTENT_TYPE = re.compile(r"[\x20-\x7e]+")
+
+
+def encode(envelope: Envelope, *, subject: str, durable: bool) -> bytes:
+    """The message that an event is sent as."""
+    headers = envelope.wire_headers
+    now = time.time()
+    annotations = ((DELAY, round(envelope.delay * 1000)),) if envelope.delay else ()
+    return s.join(
+        s.Outgoing(
+            durable=durable,
+            ttl=envelope.ttl,
+            message_id=envelope.id or None,
+            subject=subject,
+            correlation_id=headers.get(CE_CORRELATION_ID),
+            content_type=envelope.content_type,
+            absolute_expiry=None if envelope.ttl is None else now + envelope.ttl,
+            creation_time=now,
+            headers=headers,
+            annotations=annotations,
+        ),
+        s.data_section(envelope.body),
+    )
+
+
+def decode(data: bytes, *, received_at: float) -> Envelope:
+    """The envelope of a received message. Never raises: what cannot be read is said in ``unreadable``."""
+    try:
+        found = s.split(data)
+    except WireError as error:
+        return Envelope(data, content_type=None, unreadable=f"no AMQP message: {error}")
+    properties = found.application_properties
+    content_type = _content_type(found)
+    body, unreadable = _body(found)
+    return Envelope(
+        body,
+        _headers(properties),
+        content_type=content_type,
+        native_id=_id_text(found.of_properties(s.MESSAGE_ID)),
+        expires_at=_expires_at(found, received_at),
+        delivery_count=_number(found.of_header(s.DELIVERY_COUNT)) or 0,
+        unreadable=unreadable,
+    )
+
+
+def copy(data: bytes, headers: Mapping[str, str], *, durable: bool | None, keep_expiry: bool, delay: float) -> bytes:
+    """A copy with the original body sections, content type and message id, and exactly ``headers``.
+
+    durable None keeps the original's. An original that is no AMQP message travels as one Data section of its bytes.
+    """
+    annotations = ((DELAY, max(1, round(delay * 1000))),) if delay > 0 else ()
+    now = time.time()
+    try:
+        found = s.split(data)
+    except WireError:
+        raw = s.Outgoing(
+            durable=durable is not False,
+            content_type=OCTETS,
+            creation_time=now,
+            headers=headers,
+            annotations=annotations,
+        )
+        return s.join(raw, s.data_section(data))
+    expires_at = _expires_at(found, now) if keep_expiry else None
+    return s.join(
+        s.Outgoing(
+            durable=bool(found.of_header(s.DURABLE)) if durable is None else durable,
+            ttl=None if expires_at is None else max(0.001, expires_at - now),
+            message_id=found.of_properties(s.MESSAGE_ID),
+            subject=_text(found.of_properties(s.SUBJECT)),
+            correlation_id=found.of_properties(s.CORRELATION_ID),
+            content_type=_content_type(found),
+            absolute_expiry=expires_at,
+            creation_time=_seconds(found.of_properties(s.CREATION_TIME)),
+            headers=headers,
+            annotations=annotations,
+        ),
+        found.body,
+    )
+
+
+def _headers(properties: list[tuple[Any, Any]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    foreign = _TRANSPORT_HEADERS if any(key == _CONVERTED for key, _ in properties) else frozenset()
+    for key, value in properties:
+        if not isinstance(key, str) or key in foreign or key.startswith(_TRANSPORT_PREFIXES):
+            continue
+        text = _header_text(value)
+        if text is None:
+            continue
+        if key.startswith(CE_FOREIGN_PREFIX):
+            headers.setdefault(CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :], text)
+        else:
+            headers[str(key)] = text
+    return headers
+
+
+def _header_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, uuid.UUID)):
+        return str(value)
+    return None
+
+
+def _content_type(found: s.Sections) -> Optional[str]:
+    own = _text(found.of_properties(s.CONTENT_TYPE))
+    if own:
+        return own
+    named = {key: value for key, value in found.application_properties if key in _CONTENT_TYPE_OF_STOMP}
+    for key in _CONTENT_TYPE_OF_STOMP:
+        value = named.get(key)
+        if isinstance(value, str) and _CONTENT_TYPE.fullmatch(value):
+            return str(value)
+    return None
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (Described, "a described value"),
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a float"),
+    (uuid.UUID, "a UUID"),
+)
+
+
+def _body(found: s.Sections) -> tuple[bytes, str | None]:
+    if found.body_kind is None:
+        return b"", "the message has no body section"
+    if found.body_kind == s.SEQUENCE:
+        return b"", "the body is an AMQP sequence, not JSON bytes or text"
+    try:
+        values = s.body_values(found.body)
+    except WireError as error:
+        return b"", f"the body section is broken: {error}"
+    if found.body_kind == s.DATA:
+        if all(isinstance(value, bytes) for value in values):
+            return b"".join(values), None
+        return b"", "a Data section holds no binary"
+    value = values[0] if len(values) == 1 else None
+    if isinstance(value, bytes):
+        return value, None
+    if isinstance(value, str):
+        return value.encode("utf-8"), None
+    return b"", f"the body is {_kind(found.body, value)}, not JSON bytes or text"
+
+
+def _kind(body: bytes, value: Any) -> str:
+    for type_, name in _KINDS:
+        if isinstance(value, type_):
+            return name
+    code = body[3] >> 4 if body[1] == 0x53 else 0
+    names = {0xC: "a list", 0xD: "a list", 0xE: "an array", 0xF: "an array"}
+    if body[3] in (0xC1, 0xD1) and body[1] == 0x53:
+        return "an AMQP map"
+    return "null" if value is None and code == 0x4 else names.get(code, "an AMQP value of another kind")
+
+
+def _expires_at(found: s.Sections, received_at: float) -> float | None:
+    absolute = _seconds(found.of_properties(s.ABSOLUTE_EXPIRY))
+    if absolute:
+        return absolute
+    ttl = _seconds(found.of_header(s.TTL))
+    if not ttl:
+        return None
+    created = _seconds(found.of_properties(s.CREATION_TIME))
+    return (created or received_at) + ttl
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    number = _number(milliseconds)
+    return None if number is None else number / 1000
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, str) else None
+
+
+def _id_text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if value is None or isinstance(value, (list, Described)) else str(value)

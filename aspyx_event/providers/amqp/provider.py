@@ -1,0 +1,345 @@
+"""The provider: composition of settings, supervisor, outbox and subscriptions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, Optional, Union
+
+from aspyx_event.envelope import CE_ID, Envelope
+from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import (
+    Capabilities,
+    Confirmation,
+    Delivery,
+    OnDelivery,
+    OnState,
+    Provider,
+    ProviderState,
+    Subscription,
+)
+from aspyx_event.providers.amqp import mapping
+from aspyx_event.providers.amqp.browsing import Scan, take_by_scanning
+from aspyx_event.providers.amqp.channel import Channel, wait
+from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
+from aspyx_event.providers.amqp.dialects import Dialect
+from aspyx_event.providers.amqp.engine_setup import tls_domain
+from aspyx_event.providers.amqp.nodes import Condition, Node
+from aspyx_event.providers.amqp.receiving import Receiver, Refused
+from aspyx_event.providers.amqp.sending import Message, Outbox
+from aspyx_event.providers.amqp.settings import AMQPSettings, Hosts, from_url_parts
+from aspyx_event.providers.amqp.supervisor import Supervisor
+from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
+from aspyx_event.timing import Deadline
+
+logger = logging.getLogger(__name__)
+
+_Target = Union[EventDescriptor, EventListenerDescriptor, str]
+
+_REATTACH_FIRST, _REATTACH_LONGEST = 1.0, 30.0
+_REATTACH_TIMEOUT = 10.0
+_WINDOW = 100
+
+
+class AMQPProvider(Provider):
+    """AMQP 1.0 over qpid-proton, for Apache ActiveMQ Artemis. See AMQPSettings for the options.
+
+    Thread-safe, but for ``start`` and ``stop``, which one thread calls at a time. Raises ConfigurationError that names
+    the option.
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        server_name: str = DEFAULT_SERVER_NAME,
+        host: str = "localhost",
+        port: int = 61616,
+        user: str = "",
+        password: str = "",
+        *,
+        prefix: str = "",
+        hosts: Hosts = (),
+        tls: bool | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        key_password: str | None = None,
+        heartbeat: float = 10.0,
+        connect_timeout: float = 10.0,
+        max_frame_size: int = 128 * 1024,
+        error_queue: str | None = None,
+        declare: bool = True,
+        broker: str | None = None,
+        virtual_host: str | None = None,
+    ) -> None:
+        options = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        self._settings = AMQPSettings(**options)
+        self._naming = self._settings.naming
+        if self._settings.secure:
+            tls_domain(self._settings)  # files that cannot be used are found here, not in some reconnect
+        self._outbox = Outbox()
+        self._supervisor = Supervisor(
+            self._settings, self._naming.server_name, setup=self._set_up, changed=self._state_changed
+        )
+        self._on_state: OnState = lambda _state: None
+        self._declared: dict[_Target, list[str]] = {}
+        self._subscriptions: list[AMQPSubscription] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_url(
+        cls, *, hosts: list[tuple[str, int | None]], user: str, password: str, tls: bool, options: dict[str, str]
+    ) -> AMQPProvider:
+        """A provider from the parts of an ``amqp://`` or ``amqps://`` URL. Raises ConfigurationError."""
+        found: dict[str, Any] = from_url_parts(hosts=hosts, user=user, password=password, tls=tls, options=options)
+        return cls(**found)
+
+    def __repr__(self) -> str:
+        hosts = ",".join(f"{host}:{port}" for host, port in self._settings.hosts)
+        state = "connected" if self.connected else "not connected"
+        return f"<AMQPProvider {hosts} {state} server_name={self.server_name}>"
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def server_name(self) -> str:
+        """The name of this process."""
+        return self._naming.server_name
+
+    @property
+    def error_queue(self) -> str:
+        """The plain queue for dead letters."""
+        return self._settings.error_queue or self._naming.error_queue
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached right now."""
+        return self._supervisor.connected
+
+    def queue_name(self, listener: EventListenerDescriptor) -> str:
+        """The canonical name of a listener's queue in this process."""
+        return self._naming.queue_name(listener)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, on_state: OnState, *, timeout: float) -> None:
+        """Connect and authenticate, then keep the connection."""
+        self._on_state = on_state
+        self._declared.clear()
+        self._subscriptions.clear()
+        self._outbox.open()
+        try:
+            self._supervisor.start(timeout)
+        except BaseException:
+            self._outbox.close(ProviderUnavailable("the provider is not started"))
+            raise
+
+    def stop(self, *, timeout: float | None) -> None:
+        """Flush settlements, close everything."""
+        self._supervisor.stop(timeout)
+        for subscription in list(self._subscriptions):
+            subscription.closed = True
+        self._subscriptions.clear()
+        self._outbox.close(ProviderUnavailable("the provider was stopped"))
+
+    def _state_changed(self, connected: bool, error: Optional[ProviderError]) -> None:
+        if not connected:
+            self._outbox.purge()
+        self._tell(ProviderState(connected, error))
+
+    def _tell(self, state: ProviderState) -> None:
+        try:
+            self._on_state(state)
+        except Exception:
+            logger.exception("on_state raised")
+
+    def _set_up(self, channel: Channel, dialect: Dialect, deadline: Deadline) -> None:
+        """Bring a new connection to where the last one was. On the supervisor's thread."""
+        self.capabilities = dialect.capabilities
+        for target in list(self._declared):
+            try:
+                self._declared[target] = dialect.declare(channel, target, deadline)
+            except ProviderUnavailable:
+                raise
+            except EventError as error:
+                self._report_refusal(target, error)
+        connection = channel.connection
+        connection.post(lambda: self._outbox.attach(connection, dialect.judge, own_sessions=dialect.own_sessions))
+        for subscription in list(self._subscriptions):
+            try:
+                self._attach(subscription, channel, dialect, deadline)
+            except ProviderUnavailable:
+                raise
+            except EventError as error:
+                self._refused_again(subscription, error, _REATTACH_FIRST)
+
+    def _report_refusal(self, target: _Target, error: EventError) -> None:
+        logger.warning("cannot declare %s again: %s", target, error)
+        queue = self.queue_name(target) if isinstance(target, EventListenerDescriptor) else str(target)
+        refusal = error if isinstance(error, ProviderError) else ProviderError(str(error))
+        self._tell(ProviderState(True, refusal, queue))
+
+    # -- declaring and receiving -----------------------------------------------------------------------------------
+
+    def declare(self, target: _Target, *, timeout: float) -> None:
+        """Make sure it exists, now and after every reconnect."""
+        deadline = Deadline(timeout)
+        self._declared[target] = self._persistently(
+            deadline, lambda channel, dialect: dialect.declare(channel, target, deadline)
+        )
+
+    def findings(self) -> list[str]:
+        """Sentences about settings of the broker that endanger what was declared."""
+        return list(dict.fromkeys(finding for findings in list(self._declared.values()) for finding in findings))
+
+    def _persistently(self, deadline: Deadline, attempt: Callable[[Channel, Dialect], Any]) -> Any:
+        """Run an attempt on the current connection, and on the next one when it breaks meanwhile."""
+        while True:
+            channel = self._supervisor.channel(deadline)
+            dialect = self._supervisor.dialect
+            assert dialect is not None
+            try:
+                return attempt(channel, dialect)
+            except ProviderUnavailable:
+                if channel.connection.alive or deadline.passed:
+                    raise
+
+    def subscribe(
+        self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float
+    ) -> Subscription:
+        """Attach to the listener's queue."""
+        deadline = Deadline(timeout)
+        if listener not in self._declared:
+            self.declare(listener, timeout=timeout)
+        subscription = AMQPSubscription(
+            listener, self.queue_name(listener), on_delivery, self._forward, credit=credit, on_close=self._forget
+        )
+        self._persistently(
+            deadline, lambda channel, dialect: self._attach(subscription, channel, dialect, deadline)
+        )
+        with self._lock:
+            self._subscriptions.append(subscription)
+        if subscription.receiver is None or not subscription.receiver.alive:  # lost before the supervisor knew of it
+            self._supervisor.later(0, lambda: self._reattach(subscription, _REATTACH_FIRST))
+        return subscription
+
+    def _attach(self, subscription: AMQPSubscription, channel: Channel, dialect: Dialect, deadline: Deadline) -> None:
+        receiver = Receiver(
+            channel.connection,
+            dialect.source(subscription.queue),
+            subscription.received,
+            credit=subscription.credit,
+            on_closed=lambda _receiver, condition: self._detached(subscription, condition),
+            paused=subscription.paused,
+        )
+        subscription.receiver = receiver
+        try:
+            channel.attach(receiver, deadline)
+        except Refused as error:
+            raise dialect.source_refused(
+                subscription.queue, error.condition, listener=subscription.listener.name
+            ) from error
+
+    def _forget(self, subscription: AMQPSubscription) -> None:
+        with self._lock:
+            if subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)
+
+    def _detached(self, subscription: AMQPSubscription, condition: Condition | None) -> None:
+        """The broker closed one subscription's link: its queue was deleted, a right was taken. On the I/O thread."""
+        if subscription.closed:
+            return
+        error = ProviderError(f"queue {subscription.queue!r}: the broker ended the subscription: {condition}")
+        self._supervisor.later(0, lambda: self._refused_again(subscription, error, 0))
+
+    def _refused_again(self, subscription: AMQPSubscription, error: EventError, pause: float) -> None:
+        logger.warning("%s; next attempt in %.0f s", error, pause)
+        refusal = error if isinstance(error, ProviderError) else ProviderError(str(error))
+        self._tell(ProviderState(True, refusal, subscription.queue))
+        self._supervisor.later(pause, lambda: self._reattach(subscription, pause))
+
+    def _reattach(self, subscription: AMQPSubscription, pause: float) -> None:
+        if subscription.closed or (subscription.receiver is not None and subscription.receiver.alive):
+            return
+        deadline = Deadline(_REATTACH_TIMEOUT)
+        channel, dialect = self._supervisor.channel(deadline), self._supervisor.dialect
+        assert dialect is not None
+        try:
+            self._declared[subscription.listener] = dialect.declare(channel, subscription.listener, deadline)
+            self._attach(subscription, channel, dialect, deadline)
+        except EventError as error:
+            if channel.connection.alive:
+                self._refused_again(subscription, error, min(_REATTACH_LONGEST, max(_REATTACH_FIRST, pause * 2)))
+            return
+        logger.info("queue %s: attached again", subscription.queue)
+        self._tell(ProviderState(True, None, subscription.queue))
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
+        """Send to the event's address."""
+        data = mapping.encode(envelope, subject=event.name, durable=event.durable)
+        return self._outbox.post(Message(self._known_dialect().event_target(event.name), data, envelope.id))
+
+    def _forward(self, data: bytes, destination: str, headers: Mapping[str, str], delay: float) -> Confirmation[None]:
+        plain = "::" not in destination
+        copy = mapping.copy(
+            data, headers, durable=True if plain else None, keep_expiry=not plain, delay=delay
+        )
+        dialect = self._known_dialect()
+        node = dialect.delayed_target(destination, delay) if delay > 0 else dialect.queue_target(destination)
+        return self._outbox.post(Message(node, copy, headers.get(CE_ID)))
+
+    def _known_dialect(self) -> Dialect:
+        dialect = self._supervisor.dialect
+        if dialect is None:
+            raise ProviderUnavailable("the provider was never started")
+        return dialect
+
+    # -- plain queues ----------------------------------------------------------------------------------------------
+
+    def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
+        """Read what lies in a queue without taking it; ``timeout`` bounds each step."""
+        scan = self._scan(self._known_dialect().browse_source(queue), queue, Deadline(timeout), window=_WINDOW)
+        try:
+            while (item := scan.next(timeout)) is not None:
+                delivery = AMQPDelivery(scan, item[0], item[1], self._forward)
+                yield delivery.read()
+                delivery.accept()
+        finally:
+            scan.finish()
+
+    def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
+        """Take the first message with this id, unsettled."""
+        selecting = self._known_dialect().take_source(queue, event_id)
+        if selecting is not None:
+            found = self._take(selecting, queue, event_id, timeout, window=1)
+            if found is not None:
+                return found
+        # A foreign message is known by its own id, which selectors cannot name on every broker.
+        return self._take(self._known_dialect().source(queue), queue, event_id, timeout, window=_WINDOW)
+
+    def _take(self, node: Node, queue: str, event_id: str, timeout: float, *, window: int) -> Delivery | None:
+        scan = self._scan(node, queue, Deadline(timeout), window=window)
+        try:
+            item = take_by_scanning(scan, lambda data: mapping.decode(data, received_at=0).id == event_id, timeout)
+        finally:
+            scan.finish()
+        return None if item is None else AMQPDelivery(scan, item[0], item[1], self._forward)
+
+    def _scan(self, node: Node, queue: str, deadline: Deadline, *, window: int) -> Scan:
+        def attempt(channel: Channel, dialect: Dialect) -> Scan:
+            scan = Scan(channel.connection, node, window=window)
+            channel.open_scan(scan)
+            try:
+                wait(scan.opened, deadline, channel.connection, f"attach to {queue}")
+            except Refused as error:
+                raise dialect.source_refused(queue, error.condition, listener=None) from error
+            return scan
+
+        found: Scan = self._persistently(deadline, attempt)
+        return found

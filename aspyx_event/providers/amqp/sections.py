@@ -1,0 +1,205 @@
+"""A message as its sections: found in bytes without touching the body, and put together again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from aspyx_event.providers.amqp import wire
+from aspyx_event.providers.amqp.wire import WireError
+
+HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, PROPERTIES = 0x70, 0x71, 0x72, 0x73
+APPLICATION_PROPERTIES, DATA, SEQUENCE, VALUE, FOOTER = 0x74, 0x75, 0x76, 0x77, 0x78
+
+_BODY = (DATA, SEQUENCE, VALUE)
+_NAMES = {
+    "amqp:header:list": HEADER,
+    "amqp:delivery-annotations:map": DELIVERY_ANNOTATIONS,
+    "amqp:message-annotations:map": MESSAGE_ANNOTATIONS,
+    "amqp:properties:list": PROPERTIES,
+    "amqp:application-properties:map": APPLICATION_PROPERTIES,
+    "amqp:data:binary": DATA,
+    "amqp:amqp-sequence:list": SEQUENCE,
+    "amqp:amqp-value:*": VALUE,
+    "amqp:footer:map": FOOTER,
+}
+
+MESSAGE_ID, SUBJECT, CORRELATION_ID, CONTENT_TYPE, ABSOLUTE_EXPIRY, CREATION_TIME = 0, 3, 5, 6, 8, 9
+TO, REPLY_TO = 2, 4
+
+DURABLE, PRIORITY, TTL, FIRST_ACQUIRER, DELIVERY_COUNT = 0, 1, 2, 3, 4
+
+
+@dataclass
+class Sections:
+    """One received message. ``body`` is the raw body section or sections, descriptor included."""
+
+    header: list[Any] = field(default_factory=list)
+    annotations: list[tuple[Any, Any]] = field(default_factory=list)
+    properties: list[Any] = field(default_factory=list)
+    application_properties: list[tuple[Any, Any]] = field(default_factory=list)
+    body: bytes = b""
+    body_kind: Optional[int] = None
+
+    def of_header(self, position: int) -> Any:
+        """A field of the header, None when it is not there."""
+        return self.header[position] if position < len(self.header) else None
+
+    def of_properties(self, position: int) -> Any:
+        """A field of the properties, None when it is not there."""
+        return self.properties[position] if position < len(self.properties) else None
+
+
+def split(data: bytes) -> Sections:
+    """Read everything but the body. Raises WireError for what is no AMQP message."""
+    try:
+        return _split(data)
+    except RecursionError:
+        raise WireError("values are nested too deeply") from None
+
+
+def _split(data: bytes) -> Sections:
+    found = Sections()
+    body: list[bytes] = []
+    at = 0
+    while at < len(data):
+        begin = at
+        kind, value_at = _section(data, at)
+        at = wire.end_of_value(data, value_at)
+        if kind in _BODY:
+            if found.body_kind not in (None, kind):
+                raise WireError("the body has sections of two kinds")
+            found.body_kind = kind
+            body.append(data[begin:at])
+        elif kind == HEADER:
+            found.header = _list(data, value_at)
+        elif kind == PROPERTIES:
+            found.properties = _list(data, value_at)
+        elif kind == MESSAGE_ANNOTATIONS:
+            found.annotations = _list(data, value_at)
+        elif kind == APPLICATION_PROPERTIES:
+            found.application_properties = _list(data, value_at)
+    found.body = body[0] if len(body) == 1 else b"".join(body)
+    return found
+
+
+def _section(data: bytes, at: int) -> tuple[int, int]:
+    if data[at] != wire.DESCRIBED or at + 2 >= len(data):
+        raise WireError("no section begins here")
+    if data[at + 1] == 0x53:  # the usual form, without the detour
+        kind, value_at = data[at + 2], at + 3
+    else:
+        descriptor, value_at = wire.read_value(data, at + 1)
+        kind = (
+            _NAMES.get(descriptor, 0) if isinstance(descriptor, str) else descriptor if type(descriptor) is int else 0
+        )
+    if not HEADER <= kind <= FOOTER:
+        raise WireError("an unknown section")
+    return kind, value_at
+
+
+def _list(data: bytes, at: int) -> list[Any]:
+    value = wire.read_value(data, at)[0]
+    if not isinstance(value, list):
+        raise WireError("a section is no list or map")
+    return value
+
+
+def body_values(body: bytes) -> list[Any]:
+    """The values of raw body sections: the binaries of Data, the one value of AmqpValue."""
+    values, at = [], 0
+    try:
+        while at < len(body):
+            value_at = _section(body, at)[1]
+            value, at = wire.read_value(body, value_at)
+            values.append(value)
+    except RecursionError:
+        raise WireError("values are nested too deeply") from None
+    return values
+
+
+def data_section(content: bytes) -> bytes:
+    """One Data section."""
+    return wire.described(DATA, wire.binary(content))
+
+
+def string_value_section(text: str) -> bytes:
+    """One AmqpValue section with a string."""
+    return wire.described(VALUE, wire.string(text))
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What a message that we write may carry besides its body. Times in seconds; None leaves a field out."""
+
+    durable: bool = False
+    ttl: Optional[float] = None
+    delay: float = 0
+    message_id: Any = None
+    to: Optional[str] = None
+    subject: Optional[str] = None
+    reply_to: Optional[str] = None
+    correlation_id: Any = None
+    content_type: Optional[str] = None
+    absolute_expiry: Optional[float] = None
+    creation_time: Optional[float] = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    annotations: tuple[tuple[str, int], ...] = ()
+
+
+_NO_TIME_TO_LIVE = 0xFFFFFFFF
+
+
+def join(message: Outgoing, body: bytes) -> bytes:
+    """A message from its fields and its raw body sections."""
+    parts = [_header(message)]
+    if message.annotations:
+        pairs = [(wire.symbol(key), wire.long(value)) for key, value in message.annotations]
+        parts.append(wire.described(MESSAGE_ANNOTATIONS, wire.mapped(pairs)))
+    parts.append(_properties(message))
+    if message.headers:
+        texts = [(wire.string(key), wire.string(value)) for key, value in message.headers.items()]
+        parts.append(wire.described(APPLICATION_PROPERTIES, wire.mapped(texts)))
+    parts.append(body)
+    return b"".join(parts)
+
+
+def _header(message: Outgoing) -> bytes:
+    ttl = wire.NULL
+    if message.ttl is not None:
+        ttl = wire.uint(min(max(1, round(message.ttl * 1000)), _NO_TIME_TO_LIVE))
+    return wire.described(HEADER, wire.listed([wire.boolean(message.durable), wire.NULL, ttl]))
+
+
+def _properties(message: Outgoing) -> bytes:
+    fields = [wire.NULL] * 10
+    fields[MESSAGE_ID] = _message_id(message.message_id)
+    fields[TO] = _text(message.to)
+    fields[SUBJECT] = _text(message.subject)
+    fields[REPLY_TO] = _text(message.reply_to)
+    fields[CORRELATION_ID] = _message_id(message.correlation_id)
+    if message.content_type is not None and message.content_type.isascii():
+        fields[CONTENT_TYPE] = wire.symbol(message.content_type)
+    if message.absolute_expiry is not None:
+        fields[ABSOLUTE_EXPIRY] = wire.timestamp(message.absolute_expiry)
+    if message.creation_time is not None:
+        fields[CREATION_TIME] = wire.timestamp(message.creation_time)
+    return wire.described(PROPERTIES, wire.listed(fields))
+
+
+def _text(value: str | None) -> bytes:
+    return wire.NULL if value is None else wire.string(value)
+
+
+def _message_id(value: Any) -> bytes:
+    if isinstance(value, str):
+        return wire.string(value)
+    if isinstance(value, bytes):
+        return wire.binary(value)
+    if isinstance(value, uuid.UUID):
+        return b"\x98" + value.bytes
+    if isinstance(value, int):
+        return wire.ulong(value)
+    return wire.NULL
