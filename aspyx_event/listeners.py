@@ -87,6 +87,8 @@ def event_listener(
 
     Raises ConfigurationError for impossible names and numbers; a type that does not fit is found at registration.
     """
+    if inspect.isroutine(event_type) or (isinstance(event_type, type) and issubclass(event_type, EventListener)):
+        raise ConfigurationError(f"write @event_listener(EventType) on {place(event_type)}")
     if name:
         check_name(name, "listener name")
     for option, value in (("concurrency", concurrency), ("prefetch", prefetch)):
@@ -143,9 +145,11 @@ def describe_listener(thing: Any) -> EventListenerDescriptor:
 
 def handler_of(target: Any) -> Callable[[Any], Any]:
     """What to call with an event: the bound ``on`` of an instance, or the function itself."""
-    handler = target.on if _is_instance(target) else target
+    handler = getattr(target, "on", None) if _is_instance(target) else target
     if not callable(handler):
-        raise ConfigurationError(f"{place(type(target))}.on is not callable")
+        raise ConfigurationError(
+            f"an instance of {place(type(target))} is no listener: it has no method on(self, event)"
+        )
     return handler  # type: ignore[no-any-return]
 
 
@@ -164,6 +168,8 @@ def _check_fit(declaration: ListenerDeclaration, origin: Any, event_type: type) 
     else:
         handler, bound = origin, False
     _check_arity(where, handler, bound)
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise ConfigurationError(f"{where}: it contains a 'yield', so calling it would handle nothing")
     hint = hint_of_first_parameter(handler, skip_self=bound)
     if hint is not None and not accepts(hint, event_type):
         shown = getattr(hint, "__name__", str(hint))

@@ -57,7 +57,13 @@ def envelope_pipeline(order: int = 0) -> Callable[[P], P]:
     """Declare an ``EnvelopePipeline`` class for the registry.
 
     order: the lowest is outermost, in both directions; equal orders keep the order of registration.
+
+    Raises ConfigurationError for an order that is no number, and on anything but an ``EnvelopePipeline`` class.
     """
+    if isinstance(order, type):
+        raise ConfigurationError(f"write @envelope_pipeline() with parentheses on {place(order)}")
+    if not isinstance(order, (int, float)):
+        raise ConfigurationError(f"envelope_pipeline(order={order!r}): a number")
 
     def declare(cls: P) -> P:
         if not isinstance(cls, type) or not issubclass(cls, EnvelopePipeline):

@@ -39,4 +39,13 @@ def union_members(hint: Any) -> tuple[Any, ...]:
 
 def accepts(hint: Any, wanted: type) -> bool:
     """Whether something annotated with ``hint`` takes an instance of ``wanted``. In doubt it does."""
-    return any(not isinstance(member, type) or issubclass(wanted, member) for member in union_members(hint))
+    return any(_takes(member, wanted) for member in union_members(hint))
+
+
+def _takes(member: Any, wanted: type) -> bool:
+    if member is Any or not isinstance(member, type):  # Any is a class since Python 3.11
+        return True
+    try:
+        return issubclass(wanted, member)
+    except TypeError:  # a protocol, a TypedDict, list[int] on Python 3.9: no question for issubclass
+        return True
