@@ -101,14 +101,20 @@ class EventRegistry:
             return target
         with self._lock:
             if target not in self._instances:
-                try:
-                    self._instances[target] = self._factory(target)
-                except Exception as error:
-                    raise ConfigurationError(
-                        f"{place(target)} could not be instantiated: {error}; register a ready instance, "
-                        "or give the registry a factory="
-                    ) from error
+                self._instances[target] = self._made(target)
             return self._instances[target]
+
+    def _made(self, target: type) -> Any:
+        try:
+            made = self._factory(target)
+        except Exception as error:
+            raise ConfigurationError(
+                f"{place(target)} could not be instantiated: {error}; register a ready instance, "
+                "or give the registry a factory="
+            ) from error
+        if made is None:
+            raise ConfigurationError(f"the factory made None for {place(target)}: it has to return an instance")
+        return made
 
     def _add(self, thing: Any) -> bool:
         """Register by every declaration that ``thing`` carries; False when it has none."""
@@ -202,7 +208,7 @@ def _import(name: str) -> ModuleType:
         raise ConfigurationError(f"scan({name!r}): give a package, or its dotted name")
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a __main__ guard may want to end the process
         raise ConfigurationError(
             f"scan: the module {name!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error

@@ -1,0 +1,3 @@
+"""Fails on import."""
+
+raise ZeroDivisionError("no luck")

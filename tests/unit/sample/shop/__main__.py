@@ -1,0 +1,3 @@
+"""Importing this is a mistake."""
+
+raise AssertionError("__main__ was imported")

@@ -1,0 +1,1 @@
+"""Two events of one name."""

@@ -1,0 +1,13 @@
+"""Declares Same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aspyx_event import event
+
+
+@event()
+@dataclass
+class Same:
+    pass
