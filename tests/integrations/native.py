@@ -35,7 +35,6 @@ def connected(broker: ArtemisBroker) -> Iterator[BlockingConnection]:
         yield connection
     finally:
         connection.close()
-        connection.container.stop()
 
 
 def send(broker: ArtemisBroker, address: str, *messages: Message) -> None:

@@ -68,9 +68,13 @@ def service(artemis: ArtemisBroker, tmp_path: Path) -> Service:
 def test_ten_thousand_orders(service: Service, artemis_management: ArtemisManagement) -> None:
     """Ten thousand confirmed orders are each handled once, and the broker's queue is empty afterwards."""
     listener = service.start("listen")
-    artemis_management.wait_for(service.queue, lambda queue: queue.consumer_count == 1, timeout=30)
+    artemis_management.wait_for(
+        service.queue, lambda queue: queue is not None and queue.consumer_count == 1, timeout=30
+    )
     service.send(10_000)
-    artemis_management.wait_for(service.queue, lambda queue: queue.messages_acked == 10_000, timeout=60)
+    artemis_management.wait_for(
+        service.queue, lambda queue: queue is not None and queue.messages_acked == 10_000, timeout=60
+    )
     counts = finish(listener)
     queue = artemis_management.queue(service.queue)
     assert counts == {"handled": 10_000, "dead": 0}
@@ -82,12 +86,16 @@ def test_ten_thousand_orders(service: Service, artemis_management: ArtemisManage
 def test_orders_wait_for_a_durable_listener(service: Service, artemis_management: ArtemisManagement) -> None:
     """What was confirmed while the listener was down is handled when it comes back, the failing ones dead-lettered."""
     first = service.start("listen")
-    artemis_management.wait_for(service.queue, lambda queue: queue.consumer_count == 1, timeout=30)
+    artemis_management.wait_for(
+        service.queue, lambda queue: queue is not None and queue.consumer_count == 1, timeout=30
+    )
     assert finish(first) == {"handled": 0, "dead": 0}
     service.send(200, ORDER_BAD="2")
     second = service.start("listen")
-    artemis_management.wait_for(f"{service.name}.error", lambda queue: queue.message_count == 2, timeout=60)
-    artemis_management.wait_for(service.queue, lambda queue: queue.message_count == 0, timeout=60)
+    artemis_management.wait_for(
+        f"{service.name}.error", lambda queue: queue is not None and queue.message_count == 2, timeout=60
+    )
+    artemis_management.wait_for(service.queue, lambda queue: queue is not None and queue.message_count == 0, timeout=60)
     assert finish(second) == {"handled": 198, "dead": 2}
     assert service.handled() == Counter({**dict.fromkeys(range(198), 1), 198: 4, 199: 4})
 
@@ -95,12 +103,14 @@ def test_orders_wait_for_a_durable_listener(service: Service, artemis_management
 def test_a_killed_listener_loses_nothing(service: Service, artemis_management: ArtemisManagement) -> None:
     """SIGKILL after a listener's effects and before the accept: everything is handled, by whoever comes next."""
     victim = service.start("listen", ORDER_DIE_AT="500")
-    artemis_management.wait_for(service.queue, lambda queue: queue.consumer_count == 1, timeout=30)
+    artemis_management.wait_for(
+        service.queue, lambda queue: queue is not None and queue.consumer_count == 1, timeout=30
+    )
     service.send(1_000)
     victim.communicate(timeout=60)
     assert victim.returncode == -signal.SIGKILL
     heir = service.start("listen")
-    artemis_management.wait_for(service.queue, lambda queue: queue.message_count == 0, timeout=60)
+    artemis_management.wait_for(service.queue, lambda queue: queue is not None and queue.message_count == 0, timeout=60)
     finish(heir)
     handled = service.handled()
     assert set(handled) == set(range(1_000))
