@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
 
-from aspyx_event.codec_schema import base64_bytes
+from aspyx_event.codec_schema import base64_bytes, mentions
 from aspyx_event.envelope import JSON, Envelope
 from aspyx_event.events import EventDescriptor, place
 from aspyx_event.exceptions import CodecError, ConfigurationError
@@ -20,6 +20,11 @@ from aspyx_event.exceptions import CodecError, ConfigurationError
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
 _INNER_FIELD = re.compile(r"field_name='([^']+)'")
+_WITHOUT_VALUES = {
+    "union_tag_invalid": "The tag is none of those expected",
+    "uuid_parsing": "Input should be a valid UUID",
+}
+"""For the few messages of pydantic that repeat a part of the input."""
 _UNPRINTABLE = "a lone surrogate or bytes that are not UTF-8"
 
 
@@ -71,6 +76,10 @@ class JsonCodec:
                 raise CodecError(
                     f"event {descriptor.name!r} cannot be sent: field {spot!r} is NaN or infinite, which JSON has not"
                 )
+        if shape.literal or b"null" in body:
+            misfit = shape.misfit(body)
+            if misfit is not None:
+                raise CodecError(f"event {descriptor.name!r} cannot be sent: {misfit}")
         if len(body) > self.max_message_size:
             raise CodecError(
                 f"event {descriptor.name!r} cannot be sent: its body has {len(body)} bytes, and max_message_size is "
@@ -109,10 +118,12 @@ class _Shape:
     def __init__(self, event: EventDescriptor) -> None:
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(event.type)
+            if hasattr(adapter, "rebuild"):  # since pydantic 2.10, which puts off what it cannot resolve
+                adapter.rebuild(raise_errors=True)
             schema = base64_bytes(adapter.core_schema)
             changed = schema is not adapter.core_schema
-            self.validator: Any = SchemaValidator(schema) if changed else adapter.validator
-            self.serializer: Any = SchemaSerializer(schema) if changed else adapter.serializer
+            self.validator: Any = _from_schema(SchemaValidator, schema) if changed else adapter.validator
+            self.serializer: Any = _from_schema(SchemaSerializer, schema) if changed else adapter.serializer
         except Exception as error:  # pydantic raises many kinds here, all about the class
             raise ConfigurationError(
                 f"event {event.name!r} ({place(event.type)}) cannot be written as JSON: {_first_line(error)}; "
@@ -120,6 +131,7 @@ class _Shape:
             ) from error
         fields: Any = getattr(event.type, "model_fields", None) or getattr(event.type, "__dataclass_fields__", ())
         self.fields: tuple[str, ...] = tuple(fields)
+        self.literal = mentions(schema, "literal")
 
     def complaint(self, event: Any, error: Exception) -> str:
         """Which field of the event is to blame, found by writing them one by one."""
@@ -136,10 +148,33 @@ class _Shape:
                 return f"field {name!r}{deeper} holds a value that does not fit its type ({type(value).__name__})"
         return _first_line(error)
 
+    def misfit(self, body: bytes) -> str | None:
+        """What pydantic writes without a word and no receiver takes: None, and values that are not in a Literal."""
+        try:
+            self.validator.validate_json(body)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False):
+                where = ".".join(map(str, detail["loc"]))
+                if detail["type"] == "literal_error":
+                    return (
+                        f"field {where!r} holds a value that does not fit its type ({type(detail['input']).__name__})"
+                    )
+                if detail["input"] is None:
+                    return f"field {where!r} is None, which its type does not allow"
+        return None
+
     def largest(self, event: Any) -> str:
         """A hint at the biggest field."""
         sizes = [(len(self.serializer.to_json(event, warnings=False, include={name})), name) for name in self.fields]
         return f" (its largest field is {max(sizes)[1]!r})" if sizes else ""
+
+
+def _from_schema(build: Any, schema: Any) -> Any:
+    """pydantic 2.13 takes a model class's own validator in place of our changed schema, unless told not to."""
+    try:
+        return build(schema, None, False)
+    except TypeError:  # before 2.13
+        return build(schema)
 
 
 def _is_json(content_type: str | None) -> bool:
@@ -152,7 +187,10 @@ def _is_json(content_type: str | None) -> bool:
 def _problems(error: ValidationError) -> str:
     """Fields and reasons, without the values: they may be secret, and this goes into logs."""
     details = error.errors(include_input=False, include_url=False, include_context=False)
-    shown = [f"{'.'.join(map(str, d['loc'])) or 'the whole'}: {d['msg']}" for d in details[:5]]
+    shown = [
+        f"{'.'.join(map(str, d['loc'])) or 'the whole'}: {_WITHOUT_VALUES.get(d['type'], d['msg'])}"
+        for d in details[:5]
+    ]
     more = f" (and {len(details) - 5} more)" if len(details) > 5 else ""
     return "; ".join(shown) + more
 

@@ -14,6 +14,8 @@ from typing import Any
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import core_schema
 
+_NAMED = {"fields", "choices"}
+"""Dictionaries whose keys are somebody's names: a field may be called ``metadata``."""
 _OPAQUE = {"default", "default_factory", "metadata", "cls", "ref", "schema_ref", "config", "function", "expected"}
 
 
@@ -22,16 +24,27 @@ def base64_bytes(schema: Any) -> Any:
     return _rewrite(schema, inside=False)
 
 
-def _rewrite(node: Any, *, inside: bool) -> Any:
+def mentions(schema: Any, kind: str) -> bool:
+    """Whether a node of this kind is in the schema."""
+    if isinstance(schema, dict):
+        # a node or a dictionary of names: to look into more than needed costs a moment, once
+        return schema.get("type") == kind or any(mentions(value, kind) for value in schema.values())
+    return isinstance(schema, (list, tuple)) and any(mentions(item, kind) for item in schema)
+
+
+def _rewrite(node: Any, *, inside: bool, named: bool = False) -> Any:
     if isinstance(node, dict):
-        kind = node.get("type")
+        kind = None if named else node.get("type")
         if kind == "bytes" and inside and "serialization" not in node:
             return _base64(node)
         if kind == "dataclass":
             inside = not is_pydantic_dataclass(node["cls"])
         elif kind == "model":
             inside = False
-        changed = {k: v if k in _OPAQUE else _rewrite(v, inside=inside) for k, v in node.items()}
+        changed = {
+            k: v if k in _OPAQUE and not named else _rewrite(v, inside=inside, named=k in _NAMED and not named)
+            for k, v in node.items()
+        }
         return changed if any(changed[key] is not node[key] for key in node) else node
     if isinstance(node, (list, tuple)):
         items = [_rewrite(item, inside=inside) for item in node]
@@ -43,7 +56,9 @@ def _rewrite(node: Any, *, inside: bool) -> Any:
 
 def _base64(node: Any) -> Any:
     return core_schema.json_or_python_schema(
-        json_schema=core_schema.no_info_after_validator_function(_decode, core_schema.str_schema()),
+        json_schema=core_schema.chain_schema(
+            [core_schema.no_info_after_validator_function(_decode, core_schema.str_schema()), node]
+        ),
         python_schema=node,
         serialization=core_schema.plain_serializer_function_ser_schema(_encode, when_used="json"),
     )
