@@ -15,19 +15,18 @@ from aspyx_event.timing import Deadline
 _POLL = 0.1
 
 
-def connect(host: str, port: int, *, timeout: float, stop: threading.Event) -> socket.socket:
+def connect(host: str, port: int, *, deadline: Deadline, stop: threading.Event) -> socket.socket:
     """A connected, non-blocking socket. Tries all addresses of the host; gives up early when ``stop`` is set.
 
     Raises ProviderUnavailable.
     """
-    deadline = Deadline(timeout)
     where = f"{host}:{port}"
     last: OSError | None = None
     for family, kind, protocol, _, address in _resolve(host, port, where, deadline, stop):
         try:
             return _connected(socket.socket(family, kind, protocol), address, deadline, stop)
         except socket.timeout as error:
-            raise ProviderUnavailable(f"{where}: connect: no answer within {timeout:.1f} s") from error
+            raise ProviderUnavailable(f"{where}: connect: no answer in time") from error
         except OSError as error:
             last = error
     raise ProviderUnavailable(f"{where}: connect: {(last and last.strerror) or last}") from last

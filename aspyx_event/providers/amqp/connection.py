@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -17,12 +18,12 @@ from aspyx_event.providers.amqp.errors import connection_error
 from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.nodes import Condition
 from aspyx_event.providers.amqp.settings import AMQPSettings
+from aspyx_event.providers.amqp.tls import BLOCKED
 
 logger = logging.getLogger(__name__)
 
 _READ = 256 * 1024
 _LONGEST_PAUSE = 60.0
-_READS_IN_A_ROW = 4
 
 
 class Connection:
@@ -34,7 +35,7 @@ class Connection:
     """
 
     def __init__(
-        self, sock: socket.socket, settings: AMQPSettings, host: str, port: int, *, container: str, domain: Any
+        self, sock: socket.socket, settings: AMQPSettings, host: str, port: int, *, container: str
     ) -> None:
         self.where = f"{host}:{port}"
         self.opened: Future[dict[str, Any]] = Future()
@@ -46,7 +47,7 @@ class Connection:
         self.on_end: list[Callable[[ProviderError], None]] = []
         """Called on the I/O thread as its last act."""
         self._settings = settings
-        self._host, self._container, self._domain = host, container, domain
+        self._host, self._container = host, container
         self._sock = sock
         self._commands: deque[Callable[[], None]] = deque()
         self._settlements: deque[tuple[Any, int, bool]] = deque()
@@ -54,7 +55,7 @@ class Connection:
         self._failure: Optional[ProviderError] = None
         self._closing = False
         self._finished = False
-        self._phase = "connect"
+        self._phase = "SASL"
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -133,9 +134,7 @@ class Connection:
 
     def _run(self) -> None:
         try:
-            self.engine = Engine(
-                self._settings, self._host, container=self._container, owner=self, domain=self._domain
-            )
+            self.engine = Engine(self._settings, self._host, container=self._container, owner=self)
             with selectors.DefaultSelector() as selector:
                 self._loop(selector)
         except OSError as error:
@@ -207,10 +206,10 @@ class Connection:
 
     def _read(self) -> None:
         engine = self.engine
-        for _ in range(_READS_IN_A_ROW):
+        while True:
             try:
                 data = self._sock.recv(_READ)
-            except (BlockingIOError, InterruptedError):
+            except BLOCKED:
                 return
             if not data:
                 engine.end_of_input()
@@ -218,8 +217,12 @@ class Connection:
                 return
             engine.receive(data)
             self._phase = engine.phase
-            if len(data) < _READ:
+            if len(data) < _READ and not self._buffered():
                 return
+
+    def _buffered(self) -> int:
+        # What TLS has decrypted and nobody has read does not make the socket readable.
+        return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
     def _work(self) -> None:
         self._settle_all()
@@ -260,7 +263,7 @@ class Connection:
                 return False
             try:
                 count = self._sock.send(data)
-            except (BlockingIOError, InterruptedError):
+            except BLOCKED:
                 return True
             engine.sent(count)
 

@@ -34,11 +34,8 @@ _Session: Any = proton.Session
 class Engine:
     """Bytes in, bytes out, and calls to the owners in between. One per connection attempt."""
 
-    def __init__(
-        self, settings: AMQPSettings, host: str, *, container: str, owner: ConnectionOwner, domain: Any
-    ) -> None:
+    def __init__(self, settings: AMQPSettings, host: str, *, container: str, owner: ConnectionOwner) -> None:
         self._owner = owner
-        self._secure = domain is not None
         self._links: dict[int, Link] = {}
         self._tokens = itertools.count(1)
         self._names = itertools.count(1)
@@ -49,7 +46,7 @@ class Engine:
         self._connection: Any = proton.Connection()
         self._collector: Any = proton.Collector()
         self._connection.collect(self._collector)
-        self._transport, self._sasl = bind(self._connection, settings, host, container=container, domain=domain)
+        self._transport, self._sasl = bind(self._connection, settings, host, container=container)
         self._session: Any = None
         self._handlers = {
             c.PN_CONNECTION_REMOTE_OPEN: self._remote_open,
@@ -70,8 +67,6 @@ class Engine:
         """What the connection is waiting for."""
         if self._opened:
             return "open"
-        if self._secure and not self._transport.encrypted:
-            return "TLS handshake"
         if self._sasl.outcome != proton.SASL.OK:
             return "SASL"
         return "AMQP open"

@@ -10,6 +10,8 @@ NOT_FOUND = "amqp:not-found"
 
 _REFUSALS = (UNAUTHORIZED, NOT_FOUND, "amqp:not-allowed", "amqp:not-implemented", "amqp:precondition-failed")
 
+_NO_PERMISSION = "does not have permission"  # in an amqp:internal-error where Artemis may not create an address
+
 
 class TLSRefused(ProviderUnavailable):
     """Certificates that do not fit. Trying again does not help."""
@@ -22,14 +24,6 @@ def connection_error(where: str, phase: str, condition: Condition | None) -> Pro
             f"{where} does not accept the credentials: check user, password or client certificate "
             f"({condition.description})"
         )
-    if phase == "TLS handshake":
-        text = condition.description if condition else "the connection was closed"
-        if "certificate" in text.lower():
-            return TLSRefused(
-                f"{where}: TLS handshake failed: {text}; check that ca_file holds the authority that signed the "
-                "broker's certificate, and that the host is called as the certificate says"
-            )
-        return ProviderUnavailable(f"{where}: TLS handshake failed: {text}")
     if phase == "open":
         reason = condition or "the broker closed the connection without a reason"
         return ProviderUnavailable(f"the connection to {where} is lost: {reason}")
@@ -42,6 +36,6 @@ def attach_error(what: str, condition: Condition | None, *, address: str, queue:
     """The error for a link that the broker refused or closed. ``what`` begins the message."""
     if condition is None:
         return ProviderError(f"{what}: the broker closed the link without a reason")
-    if condition.name in _REFUSALS:
+    if condition.name in _REFUSALS or _NO_PERMISSION in condition.description:
         return AttachRefused(f"{what}: {condition}", address=address, queue=queue)
     return ProviderError(f"{what}: {condition}")

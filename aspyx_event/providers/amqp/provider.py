@@ -26,12 +26,12 @@ from aspyx_event.providers.amqp.browsing import Scan, take_by_scanning
 from aspyx_event.providers.amqp.channel import Channel, wait
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
 from aspyx_event.providers.amqp.dialects import Dialect
-from aspyx_event.providers.amqp.engine_setup import tls_domain
 from aspyx_event.providers.amqp.nodes import Condition, Node
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.sending import Message, Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings, Hosts, from_url_parts
 from aspyx_event.providers.amqp.supervisor import Supervisor
+from aspyx_event.providers.amqp.tls import tls_context
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
 from aspyx_event.timing import Deadline
 
@@ -80,7 +80,7 @@ class AMQPProvider(Provider):
         self._settings = AMQPSettings(**options)
         self._naming = self._settings.naming
         if self._settings.secure:
-            tls_domain(self._settings)  # files that cannot be used are found here, not in some reconnect
+            tls_context(self._settings)  # files that cannot be used are found here, not in some reconnect
         self._outbox = Outbox()
         self._supervisor = Supervisor(
             self._settings, self._naming.server_name, setup=self._set_up, changed=self._state_changed

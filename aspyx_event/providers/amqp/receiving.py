@@ -143,6 +143,7 @@ class Receiver:
         if self._stopping:
             for token, _ in messages:
                 engine.settle(link, token, accept=False)
+            self.link_credit()  # one that used up the last credit ends the drain without a further word
             return
         credit = engine.credit(link)
         if credit < 0:  # they were on their way when credit was taken back; proton would tell the broker so

@@ -20,10 +20,10 @@ from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connecting import connect
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_for
-from aspyx_event.providers.amqp.engine_setup import tls_domain
 from aspyx_event.providers.amqp.errors import TLSRefused
 from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.settings import AMQPSettings
+from aspyx_event.providers.amqp.tls import handshake, tls_context
 from aspyx_event.retry import Stopped, reconnecting
 from aspyx_event.timing import Deadline
 
@@ -188,9 +188,12 @@ class Supervisor:
         settings = self._settings
         left = self._first_deadline.left() if not self._first.done() else None
         deadline = Deadline(settings.connect_timeout if left is None else min(settings.connect_timeout, left))
-        domain = tls_domain(settings) if settings.secure else None
-        sock = connect(host, port, timeout=deadline.left() or 0.0, stop=self._stop)
-        connection = Connection(sock, settings, host, port, container=self._container, domain=domain)
+        sock = connect(host, port, deadline=deadline, stop=self._stop)
+        if settings.secure:  # a new context each time: certificate files get renewed
+            sock = handshake(
+                sock, tls_context(settings), host, f"{host}:{port}", deadline=deadline, stop=self._stop
+            )
+        connection = Connection(sock, settings, host, port, container=self._container)
         self._attempted = connection
         connection.start()
         try:
