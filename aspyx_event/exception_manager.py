@@ -75,7 +75,7 @@ class ExceptionManager:
             return exception
         try:
             return contextvars.copy_context().run(_call, exception, handlers)
-        except Exception:
+        except BaseException:  # sys.exit() in a handler must not end the dispatcher either
             logger.exception("the handler %s raised while it handled %r", place(handlers[0]), type(exception).__name__)
             return exception
 
@@ -94,7 +94,8 @@ class ExceptionManager:
     def _handlers_for(self, exception: BaseException) -> tuple[Handler, ...]:
         order = {kind: position for position, kind in enumerate(type(exception).__mro__)}
         fitting = [(order[kind], handler) for kind, handler in self._handlers if kind in order]
-        return tuple(handler for _, handler in sorted(fitting, key=lambda pair: pair[0]))
+        ordered = [handler for _, handler in sorted(fitting, key=lambda pair: pair[0])]
+        return tuple(dict.fromkeys(ordered))  # one for a union may fit more than once
 
     @staticmethod
     def _caught_by(method: Handler) -> tuple[type[BaseException], ...]:
