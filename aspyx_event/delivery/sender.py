@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import threading
 import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -92,8 +91,7 @@ class Sender:
         self._provider = provider
         self._registry = registry
         self._codec = codec
-        self._chain = PipelineChain(pipelines, send=self._give)
-        self._current = threading.local()
+        self._pipelines = tuple(pipelines)
 
     def send(self, event: Any, options: SendOptions, timeout: float) -> None:
         """Send and wait for the confirmation. Raises within ``timeout`` seconds."""
@@ -149,17 +147,13 @@ class Sender:
         for key, value in (options.headers or {}).items():
             envelope.set(key, value)
         sending = Sending(event, envelope.id, Deadline(timeout))
-        outer = getattr(self._current, "confirmations", None)  # a pipeline may send events itself
-        self._current.confirmations = sending.confirmations
-        try:
-            envelope.bind(self._chain)
-            envelope.proceed_send(descriptor)
-        finally:
-            self._current.confirmations = outer
-        return sending
 
-    def _give(self, envelope: Envelope, descriptor: EventDescriptor) -> None:
-        self._current.confirmations.append(self._provider.send(envelope, descriptor))
+        def give(envelope: Envelope, descriptor: EventDescriptor) -> None:
+            sending.confirmations.append(self._provider.send(envelope, descriptor))
+
+        envelope.bind(PipelineChain(self._pipelines, send=give))
+        envelope.proceed_send(descriptor)
+        return sending
 
     def _attributes(self, descriptor: EventDescriptor, options: SendOptions) -> dict[str, str]:
         attributes = {

@@ -242,8 +242,8 @@ def test_unknown_tag_is_not_repeated() -> None:
     class B(BaseModel):
         kind: Literal["b"]
 
-    Either = Annotated[Union[A, B], Field(discriminator="kind")]
-    tagged = event("Tagged")(type("Tagged", (BaseModel,), {"__annotations__": {"one": Either}, "__module__": __name__}))
+    either = Annotated[Union[A, B], Field(discriminator="kind")]
+    tagged = event("Tagged")(type("Tagged", (BaseModel,), {"__annotations__": {"one": either}, "__module__": __name__}))
     with pytest.raises(CodecError, match="not a valid 'Tagged': one: ") as caught:
         codec.decode(Envelope(b'{"one": {"kind": "hunter2"}}'), describe_event(tagged))
     assert SECRET not in str(caught.value)
