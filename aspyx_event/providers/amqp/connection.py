@@ -178,6 +178,7 @@ class Connection:
         interest = selectors.EVENT_READ
         while self._failure is None:
             self._work()
+            pause = self._tick()  # before writing: it is what makes heartbeats
             wants_write = self._write()
             if self._finished or self._failure is not None:
                 return
@@ -185,13 +186,13 @@ class Connection:
             if wanted != interest:
                 selector.modify(self._sock, wanted)
                 interest = wanted
-            for key, mask in selector.select(self._pause()):
+            for key, mask in selector.select(pause):
                 if key.fileobj is self._wake_in:
                     self._slept()
                 elif mask & selectors.EVENT_READ:
                     self._read()
 
-    def _pause(self) -> float:
+    def _tick(self) -> float:
         now = time.monotonic()
         due = self.engine.tick(now)
         return min(_LONGEST_PAUSE, max(0.0, due - now)) if due else _LONGEST_PAUSE

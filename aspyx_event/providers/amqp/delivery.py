@@ -97,15 +97,25 @@ class AMQPSubscription(Subscription):
 
     def received(self, receiver: Receiver, messages: Received) -> None:
         """Hand over. On the I/O thread."""
-        for token, data in messages:
-            if self.closed:
+        if self.closed:
+            for token, _ in messages:
                 receiver.settled(token, False)
-                continue
+            receiver.stop(detach=True)
+            return
+        for token, data in messages:
             try:
                 self._on_delivery(AMQPDelivery(receiver, token, data, self._forward))
             except Exception:
                 logger.exception("on_delivery raised for queue %s; the message is given back", self._queue)
                 receiver.settled(token, False)
+
+    def attached(self, receiver: Receiver) -> None:
+        """Bring a receiver to what was asked for while it was being attached. On the I/O thread."""
+        receiver.set_credit(self.credit)
+        if self.paused:
+            receiver.pause()
+        if self.closed:
+            receiver.stop(detach=True)
 
     def set_credit(self, credit: int) -> None:
         """Bound the deliveries that are handed over and not settled."""

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from aspyx_event.envelope import CE_CORRELATION_ID, CE_FOREIGN_PREFIX, CE_PREFIX, Envelope
 from aspyx_event.providers.amqp import sections as s
+from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.wire import Described, WireError
 
 DELAY = "x-opt-delivery-delay"
@@ -189,11 +190,12 @@ def _kind(body: bytes, value: Any) -> str:
     for type_, name in _KINDS:
         if isinstance(value, type_):
             return name
-    code = body[3] >> 4 if body[1] == 0x53 else 0
-    names = {0xC: "a list", 0xD: "a list", 0xE: "an array", 0xF: "an array"}
-    if body[3] in (0xC1, 0xD1) and body[1] == 0x53:
-        return "an AMQP map"
-    return "null" if value is None and code == 0x4 else names.get(code, "an AMQP value of another kind")
+    code = body[wire.end_of_value(body, 1)]
+    if code in (0xC1, 0xD1):
+        return "a map"
+    if isinstance(value, list):
+        return "a list"
+    return {0x40: "null", 0xE0: "an array", 0xF0: "an array"}.get(code, "an AMQP value of another kind")
 
 
 def _expires_at(found: s.Sections, received_at: float) -> float | None:

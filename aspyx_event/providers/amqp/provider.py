@@ -243,6 +243,7 @@ class AMQPProvider(Provider):
             raise dialect.source_refused(
                 subscription.queue, error.condition, listener=subscription.listener.name
             ) from error
+        channel.connection.post(lambda: subscription.attached(receiver))
 
     def _forget(self, subscription: AMQPSubscription) -> None:
         with self._lock:

@@ -88,7 +88,9 @@ class States:
             self.seen.append(state)
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[ProviderState], bool], timeout: float = 20.0, *, since: int = 0) -> ProviderState:
+    def wait_for(
+        self, condition: Callable[[ProviderState], bool], timeout: float = 20.0, *, since: int = 0
+    ) -> ProviderState:
         """Return the first report since a position for which the condition holds."""
 
         def found() -> ProviderState | None:

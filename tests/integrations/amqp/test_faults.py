@@ -30,7 +30,7 @@ def proxy(artemis: ArtemisBroker) -> Iterator[TcpProxy]:
 
 @pytest.mark.parametrize("durable", [True, False])
 def test_a_killed_broker_comes_back(make_provider: MakeProvider, artemis: ArtemisBroker, durable: bool) -> None:
-    """After a kill and a restart of the broker, queues are declared, subscriptions attached, and waiting sends written."""
+    """After a broker was killed and restarted, queues and subscriptions are back, and waiting sends are written."""
     states = States()
     provider = make_provider(on_state=states)
     event = an_event(durable=durable)

@@ -63,7 +63,7 @@ class _Capability:
         self._name, self._outgoing = name, outgoing
 
     def test(self, link: Any) -> bool:
-        return link.is_sender == self._outgoing
+        return bool(link.is_sender) == self._outgoing
 
     def apply(self, link: Any) -> None:
         terminus = link.target if self._outgoing else link.source
@@ -220,7 +220,7 @@ def test_sections_are_copied_byte_for_byte(provider: AMQPProvider, artemis: Arte
 
 
 def test_a_copy_is_durable_like_its_original(provider: AMQPProvider, artemis: ArtemisBroker) -> None:
-    """A retry copy keeps the original's durability and end of life; a copy in a plain queue is durable and has no end."""
+    """A retry copy keeps the original's durability and end; a copy in a plain queue is durable and has no end."""
     event = an_event(durable=False)
     inbox = Inbox()
     subscription = provider.subscribe(a_listener(event), inbox, credit=5, timeout=TIMEOUT)

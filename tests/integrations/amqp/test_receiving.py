@@ -6,6 +6,9 @@ import threading
 
 import pytest
 
+from aspyx_event.events import EventDescriptor
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import Delivery
 from aspyx_event.providers.amqp import AMQPProvider
 from tests.brokers.management import ArtemisManagement
 from tests.integrations.amqp.conftest import MakeProvider
@@ -14,9 +17,9 @@ from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envel
 pytestmark = pytest.mark.artemis
 
 
-def fill(provider: AMQPProvider, count: int, *, name: str = "") -> tuple[object, object]:
+def fill(provider: AMQPProvider, count: int) -> tuple[EventDescriptor, EventListenerDescriptor]:
     event = an_event()
-    listener = a_listener(event, name=name)
+    listener = a_listener(event)
     provider.declare(listener, timeout=TIMEOUT)
     for confirmation in [provider.send(an_envelope(number), event) for number in range(count)]:
         confirmation.result(TIMEOUT)
@@ -63,7 +66,7 @@ def test_less_credit_holds_at_once(provider: AMQPProvider) -> None:
 
 def test_pause_and_resume(provider: AMQPProvider) -> None:
     """A paused subscription gets nothing new, whatever is settled meanwhile; after resume it goes on."""
-    event, listener = fill(provider, 20)
+    _, listener = fill(provider, 20)
     inbox = Inbox()
     subscription = provider.subscribe(listener, inbox, credit=5, timeout=TIMEOUT)
     deliveries = inbox.wait(5)
@@ -168,13 +171,13 @@ def test_a_raising_consumer_loses_nothing(provider: AMQPProvider, caplog: pytest
     """When on_delivery raises, the message goes back to the queue and the connection stays."""
     _, listener = fill(provider, 1)
     inbox = Inbox()
-    calls = []
+    calls: list[Delivery] = []
 
-    def once_bad(delivery: object) -> None:
+    def once_bad(delivery: Delivery) -> None:
         calls.append(delivery)
         if len(calls) == 1:
             raise ValueError("not today")
-        inbox(delivery)  # type: ignore[arg-type]
+        inbox(delivery)
 
     provider.subscribe(listener, once_bad, credit=5, timeout=TIMEOUT)
     assert inbox.wait(1)[0].read().id == "id-0"

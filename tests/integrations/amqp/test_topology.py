@@ -99,7 +99,7 @@ def test_a_queue_of_another_address_is_refused_without_management(
 def test_without_the_right_to_manage(
     make_provider: MakeProvider, artemis: ArtemisBroker, artemis_management: ArtemisManagement
 ) -> None:
-    """A user who may not manage gets a working durable queue by attaching, and a finding that says what is not known."""
+    """A user who may not manage gets a working durable queue, and a finding that says what is not known."""
     worker = make_provider(user=artemis.worker_user, password=artemis.worker_password)
     event = an_event()
     listener = a_listener(event)
@@ -134,7 +134,7 @@ def test_a_second_consumer_of_a_per_process_queue_is_found(make_provider: MakePr
 
 
 def test_dangerous_settings_are_found(provider: AMQPProvider, artemis_management: ArtemisManagement) -> None:
-    """Few delivery attempts, no dead letter address, and queues that the broker would reap are found, for durable events."""
+    """Few delivery attempts, no dead letter address, and queues that would be reaped are found, for durable events."""
     event = an_event()
     listener = a_listener(event)
     artemis_management.call(

@@ -99,9 +99,9 @@ class ArtemisDialect(Dialect):
         found = management.queue(name)
         if found is not None and found.address != address:
             raise ConfigurationError(
-                f"listener {listener.name!r}: its queue {name!r} belongs on the address {address!r}, but a queue of that "
-                f"name sits on {found.address!r}: names of queues are unique on a broker, so give the listener another "
-                "name, or the provider a prefix"
+                f"listener {listener.name!r}: its queue {name!r} belongs on the address {address!r}, but a queue of "
+                f"that name sits on {found.address!r}: names of queues are unique on a broker, so give the listener "
+                "another name, or the provider a prefix"
             )
         if found is None:
             management.create_queue(_options_for(listener, address, name))
