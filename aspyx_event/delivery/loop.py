@@ -13,17 +13,24 @@ logger = logging.getLogger(__name__)
 
 
 class LoopThread:
-    """A daemon thread with an event loop, started with its first coroutine. Thread-safe."""
+    """A daemon thread with an event loop, started with its first coroutine. Thread-safe; done once it is stopped."""
 
     def __init__(self, name: str = "aspyx-loop") -> None:
         self._name = name
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
-        """Run a coroutine on the loop, in a copy of the caller's context."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
+        """Run a coroutine on the loop, in a copy of the caller's context. After ``stop`` its future is cancelled."""
+        with self._lock:  # held over both steps: what is submitted before stop() is cancelled by it, never forgotten
+            if not self._stopped:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
+        coroutine.close()
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.cancel()
+        return future
 
     def owns_current_thread(self) -> bool:
         """Whether the caller runs on this loop's thread."""
@@ -32,28 +39,29 @@ class LoopThread:
     def stop(self, timeout: float | None) -> None:
         """Cancel what still runs and end the thread, unless a coroutine blocks it: then the daemon stays behind."""
         with self._lock:
+            self._stopped = True
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
+            if loop is None or thread is None:
+                return
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout)
         if thread.is_alive():
             logger.warning("the loop of the async listeners does not end: a coroutine blocks it")
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self._name, daemon=True)
-                self._thread.start()
-            return self._loop
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self._name, daemon=True)
+            self._thread.start()
+        return self._loop
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
+            while _left_by_a_task(loop):
+                pass
         finally:
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
@@ -67,3 +75,12 @@ class LoopThread:
 
     def __repr__(self) -> str:
         return f"<LoopThread {self._name} {'running' if self._thread else 'idle'}>"
+
+
+def _left_by_a_task(loop: asyncio.AbstractEventLoop) -> bool:
+    """Run the loop; True when it was no stop() that ended it, but a task with sys.exit(), whose future says so."""
+    try:
+        loop.run_forever()
+    except (SystemExit, KeyboardInterrupt):
+        return True
+    return False
