@@ -52,7 +52,7 @@ class RetryPolicy:
             if not all(isinstance(pause, (int, float)) and 0 <= pause < float("inf") for pause in pauses):
                 raise ConfigurationError(f"RetryPolicy({name}={pauses!r}): every pause is a number of seconds >= 0")
             object.__setattr__(self, name, tuple(pauses))
-        if not 0 <= self.jitter <= 1:
+        if not isinstance(self.jitter, (int, float)) or not 0 <= self.jitter <= 1:
             raise ConfigurationError(f"RetryPolicy(jitter={self.jitter!r}): a share from 0 to 1")
         for name in ("fatal", "on"):
             kinds = getattr(self, name)
