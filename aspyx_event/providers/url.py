@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Optional
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from aspyx_event.events import check_name
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.provider import Provider
 
 Hosts = list[tuple[str, Optional[int]]]
+
+_OPTION = re.compile(r"[a-z][a-z_]*")
 
 
 def provider_from_url(url: str) -> Provider:
@@ -29,7 +33,18 @@ def provider_from_url(url: str) -> Provider:
         raise ConfigurationError(
             f"no provider for the URL scheme {parts.scheme!r}; known are {', '.join(f'{s}://' for s in _SCHEMES)}"
         )
+    _check(parts)
     return make(parts, _options(parts))
+
+
+def _check(parts: SplitResult) -> None:
+    """Refuse what a '/', '?' or '#' inside a password makes of a URL, without repeating any of it."""
+    odd_option = any(not _OPTION.fullmatch(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
+    if parts.path not in ("", "/") or parts.fragment or odd_option:
+        raise ConfigurationError(
+            f"the {parts.scheme}:// URL has more parts than user:password@host:port/?option=value; "
+            "special characters in user and password are written percent-encoded: '/' as %2F, '?' as %3F, '#' as %23"
+        )
 
 
 def _options(parts: SplitResult) -> dict[str, str]:
@@ -47,8 +62,10 @@ def _hosts(netloc: str) -> Hosts:
         bare = urlsplit(f"//{item}")
         try:
             port = bare.port
-        except ValueError:
-            raise ConfigurationError(f"the provider URL has an impossible port in {item!r}") from None
+        except ValueError:  # the item is not shown: it may be a piece of a password that is not percent-encoded
+            raise ConfigurationError(
+                "the provider URL has an impossible port: write host:port, two of them as h1:1,h2:2"
+            ) from None
         hosts.append((bare.hostname or "localhost", port))
     return hosts
 
@@ -64,7 +81,10 @@ def _local(parts: SplitResult, options: dict[str, str]) -> Provider:
     unknown = sorted(set(options) - {"server_name", "prefix"})
     if unknown:
         raise ConfigurationError(f"local:// does not know the options {unknown}; it has server_name and prefix")
-    return LocalProvider(parts.netloc, server_name=options.get("server_name", ""), prefix=options.get("prefix", ""))
+    if "@" in parts.netloc:
+        raise ConfigurationError("local:// takes no user and password: write local://name")
+    name = check_name(parts.netloc, "the name in local://name,") if parts.netloc else ""
+    return LocalProvider(name, server_name=options.get("server_name", ""), prefix=options.get("prefix", ""))
 
 
 def _amqp(parts: SplitResult, options: dict[str, str]) -> Provider:
