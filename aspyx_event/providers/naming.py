@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from dataclasses import dataclass
@@ -17,25 +18,29 @@ DEFAULT_SERVER_NAME = "{host}-{pid}"
 class Naming:
     """How the queues of one provider are called.
 
-    server_name: must differ per process; ``{host}`` and ``{pid}`` in it are replaced.
+    template: the server name, which must differ per process; ``{host}`` and ``{pid}`` in it are replaced.
     prefix: separates applications that share a broker.
 
     Raises ConfigurationError for an empty or impossible name.
     """
 
-    server_name: str = DEFAULT_SERVER_NAME
+    template: str = DEFAULT_SERVER_NAME
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.server_name, str) or not self.server_name.strip():
+        if not isinstance(self.template, str) or not self.template.strip():
             raise ConfigurationError(
-                f"server_name is {self.server_name!r}: give every process a name of its own, "
+                f"server_name is {self.template!r}: give every process a name of its own, "
                 "such as 'orders-{host}-{pid}'"
             )
-        expanded = self.server_name.replace("{host}", socket.gethostname()).replace("{pid}", str(os.getpid()))
-        object.__setattr__(self, "server_name", check_name(expanded, "server_name"))
+        check_name(self.server_name, "server_name")
         if self.prefix:
             check_name(self.prefix, "prefix")
+
+    @property
+    def server_name(self) -> str:
+        """The name of this process: of the one that asks, which may be a fork of the one that made this object."""
+        return _expanded(self.template, os.getpid())
 
     @property
     def error_queue(self) -> str:
@@ -50,6 +55,11 @@ class Naming:
             if listener.per_process
             else f"{listener.event.name}::{name}"
         )
+
+
+@functools.lru_cache(maxsize=64)
+def _expanded(template: str, pid: int) -> str:
+    return template.replace("{host}", socket.gethostname()).replace("{pid}", str(pid))
 
 
 def split_queue_name(queue: str) -> tuple[str, str]:
