@@ -38,7 +38,8 @@ from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from aspyx_event.providers.amqp import AMQPProvider, AMQProvider
+    from aspyx_event.providers.amqp import AMQPProvider as AMQPProvider
+    from aspyx_event.providers.amqp import AMQProvider as AMQProvider
 
 __version__ = "0.1.0"
 
@@ -55,9 +56,8 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(module), name)
 
 
+# Without the providers that are loaded on first use: ``import *`` has to work where their packages are not installed.
 __all__ = [
-    "AMQPProvider",
-    "AMQProvider",
     "Abandoned",
     "AbstractEnvelopePipeline",
     "AttachRefused",
