@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import re
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Optional
@@ -31,6 +33,7 @@ from aspyx_event.exceptions import (
     ConfigurationError,
     EventError,
     FailedSend,
+    ProviderError,
     ProviderUnavailable,
     SendEventsError,
     SendTimeout,
@@ -42,6 +45,7 @@ from aspyx_event.timing import Deadline
 
 WINDOW = 512
 """Unconfirmed events of one ``send_events`` call."""
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,16 @@ class SendOptions:
     def __post_init__(self) -> None:
         for name in ("key", "id"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, str) or not value or "\0" in value):
-                raise ConfigurationError(f"send_event({name}={value!r}): a text that is not empty and has no NUL")
+            if value is not None and (not isinstance(value, str) or not value or _UNSENDABLE.search(value)):
+                raise ConfigurationError(
+                    f"send_event({name}={value!r}): a text that is not empty, without NUL and lone surrogates"
+                )
         for name, least in (("delay", 0.0), ("ttl", 0.001)):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and least <= value < float("inf")):
                 raise ConfigurationError(f"send_event({name}={value!r}): a number of seconds from {least:g} on")
+        if self.headers is not None and not isinstance(self.headers, Mapping):
+            raise ConfigurationError(f"send_event(headers=...): a mapping of texts, not {type(self.headers).__name__}")
         for key, value in (self.headers or {}).items():
             check_header(key, value)
 
@@ -100,11 +108,14 @@ class Sender:
     async def send_async(self, event: Any, options: SendOptions, timeout: float) -> None:
         """The same without blocking the loop."""
         sending = self.begin(event, options, timeout)
-        for confirmation in sending.confirmations:
-            try:
-                await asyncio.wait_for(asyncio.wrap_future(confirmation), sending.deadline.left())
-            except asyncio.TimeoutError:
-                raise self._late(sending, timeout) from None
+        try:
+            for confirmation in sending.confirmations:
+                with _naming_the_event(sending):
+                    await asyncio.wait_for(asyncio.wrap_future(confirmation), sending.deadline.left())
+        except asyncio.TimeoutError:
+            raise self._late(sending, timeout) from None
+        finally:
+            _forget(sending)
 
     def send_all(self, events: Iterable[Any], options: SendOptions, timeout: float) -> None:
         """Send many with their confirmations pipelined. Raises SendEventsError at the end."""
@@ -121,13 +132,18 @@ class Sender:
                 return 0
             return 1
 
-        for event in events:
-            if len(open_sendings) >= WINDOW:
-                confirmed += finish_first()
-            try:
-                open_sendings.append(self.begin(event, options, timeout))
-            except EventError as error:
-                failed.append(FailedSend(event, None, error))
+        try:
+            for event in events:
+                if len(open_sendings) >= WINDOW:
+                    confirmed += finish_first()
+                try:
+                    open_sendings.append(self.begin(event, options, timeout))
+                except EventError as error:
+                    failed.append(FailedSend(event, getattr(error, "event_id", None), error))
+        except Exception:  # of the iterable, or a pipeline: what is on its way is waited for all the same
+            while open_sendings:
+                finish_first()
+            raise
         while open_sendings:
             confirmed += finish_first()
         if failed:
@@ -152,7 +168,8 @@ class Sender:
             sending.confirmations.append(self._provider.send(envelope, descriptor))
 
         envelope.bind(PipelineChain(self._pipelines, send=give))
-        envelope.proceed_send(descriptor)
+        with _naming_the_event(sending):
+            envelope.proceed_send(descriptor)
         return sending
 
     def _attributes(self, descriptor: EventDescriptor, options: SendOptions) -> dict[str, str]:
@@ -166,7 +183,7 @@ class Sender:
         if options.key is not None:
             attributes[CE_PARTITION_KEY] = options.key
         cause = current_envelope()
-        if cause is not None:
+        if cause is not None and cause.id:
             attributes[CE_CAUSATION_ID] = cause.id
             attributes[CE_CORRELATION_ID] = cause.get(CE_CORRELATION_ID) or cause.id
             trace = cause.get(CE_TRACEPARENT)
@@ -175,19 +192,16 @@ class Sender:
         return attributes
 
     def _wait(self, sending: Sending, timeout: float) -> None:
-        for confirmation in sending.confirmations:
-            try:
-                confirmation.result(sending.deadline.left())
-            except concurrent.futures.TimeoutError:
-                for other in sending.confirmations:
-                    other.cancel()
-                raise self._late(sending, timeout) from None
-            except EventError:
-                raise
-            except concurrent.futures.CancelledError:
-                raise ProviderUnavailable(
-                    "the provider was stopped before the confirmation", event_id=sending.id
-                ) from None
+        try:
+            for confirmation in sending.confirmations:
+                with _naming_the_event(sending):
+                    confirmation.result(sending.deadline.left())
+        except concurrent.futures.TimeoutError:
+            raise self._late(sending, timeout) from None
+        except concurrent.futures.CancelledError:
+            raise ProviderUnavailable("the provider was stopped before the confirmation", event_id=sending.id) from None
+        finally:
+            _forget(sending)
 
     def _late(self, sending: Sending, timeout: float) -> EventError:
         name = type(sending.event).__name__
@@ -201,3 +215,19 @@ class Sender:
             f"sending it again with id={sending.id!r} keeps it the same event",
             event_id=sending.id,
         )
+
+
+@contextlib.contextmanager
+def _naming_the_event(sending: Sending) -> Iterator[None]:
+    """A provider's error says which event it is about, whether the provider knew or not."""
+    try:
+        yield
+    except ProviderError as error:
+        error.event_id = error.event_id or sending.id
+        raise
+
+
+def _forget(sending: Sending) -> None:
+    """Nobody waits any more: the provider need not write again what it has not confirmed."""
+    for confirmation in sending.confirmations:
+        confirmation.cancel()
