@@ -127,21 +127,27 @@ class ListenerWorker:
         self._hire()
 
     def _process(self, item: Item) -> None:
+        verdict, result = item.pending, None
         try:
-            verdict = item.pending or contextvars.Context().run(self._decide, item)
+            if verdict is None:
+                verdict = self._handled(item)
             result = self._settlement.settle(item, verdict)
-        except BaseException:
-            # nothing but a bug of ours, or of a provider, comes here; the event goes back, and the worker lives on
-            logger.exception("listener %s: event %s is given back", self.listener.name, item.envelope.id)
-            item.delivery.release()
-            verdict, result = RELEASE, Result.RELEASED
-        if result is None:
-            item.pending = verdict
-            self._scheduler.call_later(self.inbox.keep(item), self.wake)
-        else:
-            self.inbox.done(item)
-            self._finish(item, verdict, result)
-        self._settled()
+        except BaseException:  # a bug of ours, or of a provider: giving it back would only bring it here again at once
+            logger.exception("listener %s: event %s is kept and tried again", self.listener.name, item.envelope.id)
+        try:
+            if verdict is None or result is None:
+                item.pending = verdict
+                self._scheduler.call_later(self.inbox.keep(item), self.wake)
+            else:
+                self.inbox.done(item)
+                self._finish(item, verdict, result)
+        finally:
+            self._settled()
+
+    def _handled(self, item: Item) -> Verdict:
+        if not item.delivery.alive:  # its connection broke while it waited: the broker gives it out again
+            return RELEASE
+        return contextvars.Context().run(self._decide, item)
 
     def _decide(self, item: Item) -> Verdict:
         """Handle the event, with tries in place, and say what shall become of its delivery."""
