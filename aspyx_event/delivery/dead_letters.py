@@ -19,7 +19,7 @@ ERROR_PREFIX = "ev_error_"
 MAX_MESSAGE_BYTES = 2 * 1024
 MAX_STACK_BYTES = 16 * 1024
 
-_CONTROL = {code: "\ufffd" for code in (*range(32), 127) if chr(code) not in "\t\n"}
+_CONTROL = {code: "\ufffd" for code in (*range(32), 127, *range(0xD800, 0xE000)) if chr(code) not in "\t\n"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def copy_headers(envelope: Envelope) -> dict[str, str]:
     """The headers of a copy: the original's, with a foreign message's native id frozen into the CloudEvents id."""
     headers = dict(envelope.wire_headers)
     if envelope.id:
-        headers.setdefault(CE_ID, envelope.id)
+        headers[CE_ID] = envelope.id
     return headers
 
 
@@ -57,7 +57,7 @@ def error_headers(
     stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return {
         "ev_error_type": f"{type(error).__module__}.{type(error).__qualname__}",
-        "ev_error_message": _fitting(str(error), MAX_MESSAGE_BYTES),
+        "ev_error_message": _fitting(text_of(error), MAX_MESSAGE_BYTES),
         "ev_error_stack": _fitting(stack, MAX_STACK_BYTES, tail=True),
         "ev_error_time": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
         "ev_error_queue": queue,
@@ -69,9 +69,17 @@ def error_headers(
     }
 
 
+def text_of(error: BaseException) -> str:
+    """Its message, also where somebody's ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is somebody's code, in the middle of a settlement
+        return "<its message could not be made>"
+
+
 def _fitting(text: str, limit: int, *, tail: bool = False) -> str:
     """Text that travels as a header: control characters and lone surrogates become U+FFFD, at most ``limit`` bytes."""
-    data = text.translate(_CONTROL).encode("utf-8", "replace")
+    data = text.translate(_CONTROL).encode()
     cut = data[-limit:] if tail else data[:limit]
     return cut.decode("utf-8", "ignore")
 

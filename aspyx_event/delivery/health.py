@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from aspyx_event.delivery.dead_letters import text_of
 from aspyx_event.delivery.outcome import Outcome, Result
 
 
@@ -64,7 +65,7 @@ class Counters:
             elif outcome.result is Result.DEAD_LETTERED:
                 self.dead_lettered += 1
             if outcome.error is not None:
-                self.last_error = f"{type(outcome.error).__name__}: {outcome.error}"
+                self.last_error = f"{type(outcome.error).__name__}: {text_of(outcome.error)}"
 
     def health(self, *, state: str, in_flight: int) -> ListenerHealth:
         """A snapshot."""
