@@ -316,13 +316,13 @@ class AMQPProvider(Provider):
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
         """Take the first message with this id, unsettled."""
-        selecting = self._known_dialect().take_source(queue, event_id)
+        dialect = self._known_dialect()
+        selecting = dialect.take_source(queue, event_id)
         if selecting is not None:
             found = self._take(selecting, queue, event_id, timeout, window=1)
-            if found is not None:
+            if found is not None or not dialect.must_scan(event_id):
                 return found
-        # A foreign message is known by its own id, which selectors cannot name on every broker.
-        return self._take(self._known_dialect().source(queue), queue, event_id, timeout, window=_WINDOW)
+        return self._take(dialect.source(queue), queue, event_id, timeout, window=_WINDOW)
 
     def _take(self, node: Node, queue: str, event_id: str, timeout: float, *, window: int) -> Delivery | None:
         scan = self._scan(node, queue, Deadline(timeout), window=window)

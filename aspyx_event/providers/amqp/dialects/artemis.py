@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from aspyx_event.envelope import CE_ID
@@ -21,6 +22,9 @@ from aspyx_event.timing import Deadline
 CRASH_LIMIT = 8
 _DEFAULT_MAX_DELIVERY_ATTEMPTS = 10
 _TOPIC, _QUEUE = ("topic",), ("queue",)
+# How a message-id looks to a selector (measured): as it is, or prefixed. A binary one cannot be selected.
+_MESSAGE_IDS = ("", "ID:", "ID:AMQP_NO_PREFIX:", "ID:AMQP_UUID:", "ID:AMQP_ULONG:")
+_BINARY_ID = re.compile(r"([0-9a-f]{2})+")
 _FOREIGN = "does not exist for address"
 
 
@@ -44,7 +48,12 @@ class ArtemisDialect(Dialect):
 
     def take_source(self, queue: str, event_id: str) -> Node | None:
         quoted = event_id.replace("'", "''")
-        return Node(queue, _TOPIC if "::" in queue else _QUEUE, selector=f"{CE_ID} = '{quoted}'")
+        native = ", ".join(f"'{form}{quoted}'" for form in _MESSAGE_IDS)
+        selector = f"{CE_ID} = '{quoted}' OR ({CE_ID} IS NULL AND JMSMessageID IN ({native}))"
+        return Node(queue, _TOPIC if "::" in queue else _QUEUE, selector=selector)
+
+    def must_scan(self, event_id: str) -> bool:
+        return _BINARY_ID.fullmatch(event_id) is not None
 
     def judge(self, node: Node, outcome: Outcome) -> ProviderError | None:
         if outcome.state is State.ACCEPTED:

@@ -45,8 +45,12 @@ class Dialect(ABC):
         """Where a queue is read from without taking."""
 
     def take_source(self, queue: str, event_id: str) -> Optional[Node]:  # noqa: ARG002 - a default
-        """A source that yields only messages with this CloudEvents id; None where brokers cannot select."""
+        """A source that yields only messages with this id; None where brokers cannot select."""
         return None
+
+    def must_scan(self, event_id: str) -> bool:  # noqa: ARG002 - a default
+        """Whether a message of this id may be there, although ``take_source`` did not find it."""
+        return True
 
     @abstractmethod
     def declare(self, channel: Channel, target: Declarable, deadline: Deadline) -> list[str]:
