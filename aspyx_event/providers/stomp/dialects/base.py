@@ -1,0 +1,117 @@
+"""What a dialect answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Optional, Union
+
+from aspyx_event.envelope import Envelope
+from aspyx_event.events import EventDescriptor
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import Capabilities
+from aspyx_event.providers.stomp import mapping
+from aspyx_event.providers.stomp.publisher import Outgoing
+from aspyx_event.providers.stomp.session import Sessions
+from aspyx_event.providers.stomp.settings import StompSettings
+from aspyx_event.timing import Deadline
+
+Declarable = Union[EventDescriptor, EventListenerDescriptor, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a queue is read from: a SUBSCRIBE frame without id, ack and flow control."""
+
+    destination: str
+    headers: Mapping[str, str]
+
+
+class Dialect(ABC):
+    """One kind of broker. Thread-safe; what takes a deadline talks to the broker, over sessions of its own."""
+
+    name: ClassVar[str]
+    text_bodies: ClassVar[bool] = True
+    """Whether a body without content-length is what JMS clients see as text."""
+    nack_requeues: ClassVar[bool] = False
+    """Whether NACK gives a message back. Elsewhere it loses the message."""
+    by_bytes: ClassVar[bool] = False
+    """Whether the broker's flow control counts bytes, not messages."""
+
+    def __init__(self, settings: StompSettings) -> None:
+        self._settings = settings
+        self._naming = settings.naming
+
+    @property
+    def error_queue(self) -> str:
+        """The plain queue for dead letters."""
+        return self._settings.error_queue or self._naming.error_queue
+
+    # -- names and frames ------------------------------------------------------------------------------------------
+
+    def check(self, target: Declarable) -> None:  # noqa: B027 - most brokers take every name
+        """Raise ConfigurationError for a name that cannot be expressed on this broker."""
+
+    @abstractmethod
+    def publication(self, envelope: Envelope, event: EventDescriptor) -> Outgoing:
+        """The frame that sends an event to its address."""
+
+    @abstractmethod
+    def copy(
+        self, frame: Mapping[str, str], body: bytes, destination: str, headers: Mapping[str, str], *, delay: float
+    ) -> Outgoing:
+        """The frame that sends a copy of a received message to one queue (canonical name)."""
+
+    @abstractmethod
+    def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
+        """Where a queue (canonical name) is read from; the listener is known for those of listeners."""
+
+    @abstractmethod
+    def flow(self, amount: int) -> Mapping[str, str]:
+        """The SUBSCRIBE headers that let the broker send ahead so many messages, or bytes."""
+
+    def read(self, frame: Mapping[str, str], body: bytes) -> Envelope:
+        """The envelope of a MESSAGE frame."""
+        return mapping.decode(
+            frame,
+            body,
+            native_id=self.native_id(frame),
+            expires_at=mapping.expiry_of(frame, "expires"),
+            delivery_count=self.delivery_count(frame),
+        )
+
+    def native_id(self, frame: Mapping[str, str]) -> str | None:
+        """The id that the broker or a foreign sender gave, the same for each delivery of the message."""
+        return frame.get("message-id")
+
+    def delivery_count(self, frame: Mapping[str, str]) -> int:  # noqa: ARG002
+        """How often the broker says that it was delivered before and came back."""
+        return 0
+
+    def persistent(self, frame: Mapping[str, str]) -> bool:
+        """Whether the message survives a restart of the broker."""
+        return frame.get("persistent", "").lower() == "true"
+
+    # -- the broker ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def capabilities(self, sessions: Sessions, deadline: Deadline) -> Capabilities:
+        """What can be done on this broker, as it is configured."""
+
+    @abstractmethod
+    def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
+        """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors."""
+
+    @abstractmethod
+    def browse(self, sessions: Sessions, queue: str, deadline: Deadline) -> list[Envelope]:
+        """What lies in a plain queue, without taking it."""
+
+    def take_selector(self, event_id: str) -> Mapping[str, str]:
+        """The SUBSCRIBE headers that let only this CloudEvents id through; empty where brokers cannot select."""
+        quoted = event_id.replace("'", "''")
+        return {"selector": f"cloudEvents_id = '{quoted}'"}
+
+    @abstractmethod
+    def holds(self, sessions: Sessions, queue: str, event_id: str, deadline: Deadline) -> Optional[bool]:
+        """Whether a plain queue holds this event; None: cannot be known beforehand."""

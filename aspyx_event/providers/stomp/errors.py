@@ -1,0 +1,84 @@
+"""From what a broker or a socket says to our own exceptions."""
+
+from __future__ import annotations
+
+import re
+
+from aspyx_event.exceptions import (
+    AttachRefused,
+    AuthenticationFailed,
+    ConfigurationError,
+    EventError,
+    ProviderError,
+    ProviderUnavailable,
+    SendRejected,
+)
+
+_CREDENTIALS = re.compile(
+    r"password|access refused|access denied for|security error|authenticat|not authori[sz]ed", re.I
+)
+_VIRTUAL_HOST = re.compile(r"virtual host '[^']*' access denied", re.I)
+_LONGEST = 300
+
+
+class TLSRefused(ProviderUnavailable):
+    """Certificates that do not fit. Trying again does not help."""
+
+
+class ErrorFrame(ProviderError):
+    """The broker answered with an ERROR frame. ``text`` is what it said."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"the broker answered: {text}")
+        self.text = text
+
+
+class LinkLost(ProviderUnavailable):
+    """The connection ended before the broker answered.
+
+    ``refusal`` is what an ERROR frame said that belonged to no request: maybe ours, maybe another one.
+    """
+
+    def __init__(self, message: str, *, refusal: str | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+def error_text(headers: dict[str, str], body: bytes) -> str:
+    """What an ERROR frame says, in one line: its ``message``, and the first line of its body if that says more."""
+    message = headers.get("message", "").strip()
+    lines = body.decode("utf-8", "replace").strip().splitlines()
+    detail = lines[0].strip() if lines else ""
+    if detail in message or message in detail:
+        message, detail = max(message, detail, key=len), ""
+    return ": ".join(part[:_LONGEST] for part in (message, detail) if part) or "an ERROR frame without a text"
+
+
+def connect_error(where: str, text: str) -> EventError:
+    """The error for a CONNECT that the broker refused."""
+    if _VIRTUAL_HOST.search(text):
+        return ConfigurationError(f"{where} has no such virtual host for this user ({text}): set virtual_host")
+    if _CREDENTIALS.search(text):
+        return AuthenticationFailed(
+            f"{where} does not accept the credentials: check user, password or client certificate ({text})"
+        )
+    return ProviderUnavailable(f"{where}: CONNECT refused: {text}")
+
+
+def attach_error(what: str, error: ProviderError, *, address: str, queue: str | None) -> ProviderError:
+    """The error for a queue that cannot be read or created. ``what`` begins the message."""
+    text = refusal_of(error)
+    return error if text is None else AttachRefused(f"{what}: {text}", address=address, queue=queue)
+
+
+def refusal_of(error: ProviderError) -> str | None:
+    """What the broker said when it refused a request on a connection that carried no other; None: it did not."""
+    if isinstance(error, ErrorFrame):
+        return error.text
+    return error.refusal if isinstance(error, LinkLost) else None
+
+
+def send_error(destination: str, error: ProviderError, event_id: str | None) -> ProviderError:
+    """The error for a message that the broker refused."""
+    text = error.text if isinstance(error, ErrorFrame) else str(error)
+    return SendRejected(f"{destination}: the broker refused the message: {text}", event_id=event_id)

@@ -1,0 +1,39 @@
+"""Futures that somebody else may cancel at any moment."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from concurrent.futures import Future, InvalidStateError
+from typing import Any, TypeVar
+
+from aspyx_event.exceptions import ProviderUnavailable
+from aspyx_event.timing import Deadline
+
+T = TypeVar("T")
+
+
+def resolve(future: Future[Any], value: Any = None) -> None:
+    """Set the result unless the future is done or cancelled.
+
+    Our futures stay PENDING until then, never RUNNING: a running one could not be cancelled by its waiter.
+    """
+    try:
+        future.set_result(value)
+    except InvalidStateError:
+        return
+
+
+def fail(future: Future[Any], error: BaseException) -> None:
+    """Set the exception unless the future is done or cancelled."""
+    try:
+        future.set_exception(error)
+    except InvalidStateError:
+        return
+
+
+def wait(future: Future[T], deadline: Deadline, what: str) -> T:
+    """The result, within the deadline. Raises ProviderUnavailable that says ``what`` did not come."""
+    try:
+        return future.result(deadline.left())
+    except concurrent.futures.TimeoutError:
+        raise ProviderUnavailable(f"{what}: no answer in time") from None

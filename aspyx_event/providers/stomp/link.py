@@ -1,0 +1,310 @@
+"""One STOMP connection, from CONNECT to its end."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Any, Callable, Optional
+
+from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
+from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, connect_error, error_text
+from aspyx_event.providers.stomp.futures import fail, resolve
+from aspyx_event.providers.stomp.stream import Stream
+from aspyx_event.timing import Deadline
+
+logger = logging.getLogger(__name__)
+
+Answer = Callable[[Optional[ProviderError]], None]
+"""Called once, by the reading thread or the one that ends the link: None, ErrorFrame, or LinkLost. Must not block."""
+OnMessage = Callable[[dict[str, str], bytes], None]
+
+_CHUNK = 64 * 1024
+_WRITE_SLICE = 0.5
+
+
+class Outbox:
+    """Encoded frames on their way to the socket. ``put`` never blocks."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._frames: deque[bytes] = deque()
+        self._woken = False
+
+    def put(self, frame: bytes) -> None:
+        """Add a frame; any thread."""
+        with self._changed:
+            self._frames.append(frame)
+            if len(self._frames) == 1:
+                self._changed.notify()
+
+    def wake(self) -> None:
+        """Let ``take`` return at once, now or the next time."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def take(self, timeout: float) -> bytes:
+        """Some frames, joined; empty after ``timeout`` seconds or ``wake``."""
+        with self._changed:
+            if not self._frames and not self._woken:
+                self._changed.wait(timeout)
+            self._woken = False
+            frames, size = [], 0
+            while self._frames and size < _CHUNK:
+                frames.append(self._frames.popleft())
+                size += len(frames[-1])
+        return b"".join(frames)
+
+
+class Link:
+    """A connection that has been accepted by the broker. Single use.
+
+    Sending methods belong to any thread and never block; ``pump``, ``drain`` and ``close`` belong to one thread, the
+    owner's, which does the writing.
+    """
+
+    def __init__(self, stream: Stream, peer: tuple[str, int], *, name: str, heartbeat: float) -> None:
+        from aspyx_event.providers.stomp.wire import Wire
+
+        self.where = f"{peer[0]}:{peer[1]}"
+        self.server = ""
+        """What the broker calls itself."""
+        self._stream = stream
+        self._outbox = Outbox()
+        self._lock = threading.Lock()
+        self._answers: dict[str, Answer] = {}
+        self._consumers: dict[str, OnMessage] = {}
+        self._ids = itertools.count(1)
+        self._connected: Future[dict[str, str]] = Future()
+        self._refusal: str | None = None
+        self._error: ProviderError | None = None
+        self._ended = False
+        self._disconnecting = False
+        self._beat_every: float | None = None
+        self._silence: float | None = None
+        self._heartbeat = heartbeat
+        self._wrote_at = time.monotonic()
+        self._wire = Wire(
+            stream, peer, name=name, put=self._outbox.put, on_frame=self._on_frame, on_end=self._on_reader_end
+        )
+
+    # -- its beginning ---------------------------------------------------------------------------------------------
+
+    def connect(
+        self, user: str, password: str, virtual_host: str, *, deadline: Deadline, stop: threading.Event
+    ) -> None:
+        """Introduce ourselves and wait for the answer. Raises what ``connect_error`` makes of a refusal."""
+        beat = round(self._heartbeat * 1000)
+        headers = {"accept-version": "1.2", "host": virtual_host, "heart-beat": f"{beat},{beat}"}
+        if user:
+            headers.update(login=user, passcode=password)
+        self._wire.run()
+        self._wire.frame("CONNECT", headers)
+        while not self._connected.done():
+            if deadline.passed or stop.is_set():
+                raise ProviderUnavailable(f"{self.where}: CONNECT: no answer in time")
+            self.pump(min(_WRITE_SLICE, deadline.left() or 0))
+        greeting = self._connected.result(0)
+        self.server = greeting.get("server", "")
+        self._agree_on_heartbeats(greeting.get("heart-beat", "0,0"))
+
+    def _agree_on_heartbeats(self, offered: str) -> None:
+        try:
+            theirs, wanted = (int(part) / 1000 for part in offered.split(","))
+        except ValueError:
+            theirs = wanted = 0.0
+        if wanted:
+            self._beat_every = max(self._heartbeat, wanted) / 2  # some brokers grant no grace at all
+        if theirs:
+            self._silence = max(self._heartbeat, theirs) * 2
+
+    # -- what any thread may do ------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Whether what is sent now has a chance to arrive."""
+        return not self._ended and not self._disconnecting
+
+    @property
+    def error(self) -> ProviderError:
+        """Why it ended."""
+        if self._error is not None:
+            return self._error
+        if self._refusal is not None:
+            text = f"the connection to {self.where} is lost: the broker said: {self._refusal}"
+            return LinkLost(text, refusal=self._refusal)
+        return LinkLost(f"the connection to {self.where} is lost: closed by the other side")
+
+    @property
+    def complained(self) -> bool:
+        """Whether the broker sent an ERROR frame that belongs to no request: then it closes, and confirms nothing."""
+        return self._refusal is not None
+
+    def request(self, command: str, headers: dict[str, str], body: bytes = b"", *, answer: Answer) -> None:
+        """Write a frame that asks for a receipt; ``answer`` hears how it ended."""
+        with self._lock:
+            if not self._ended:
+                receipt = f"r{next(self._ids)}"
+                self._answers[receipt] = answer
+                self._wire.frame(command, {**headers, "receipt": receipt}, body)
+                return
+        answer(self.error)
+
+    def ask(self, command: str, headers: dict[str, str], body: bytes = b"") -> Future[None]:
+        """``request`` with a future, which fails with ErrorFrame or LinkLost."""
+        done: Future[None] = Future()
+        self.request(command, headers, body, answer=lambda error: resolve(done) if error is None else fail(done, error))
+        return done
+
+    def tell(self, command: str, headers: dict[str, str], body: bytes = b"") -> None:
+        """Write a frame without asking for a receipt."""
+        if not self._ended:
+            self._wire.frame(command, headers, body)
+
+    def consume(self, subscription: str, on_message: OnMessage) -> None:
+        """Hand the messages of a subscription to ``on_message``, in the reading thread."""
+        self._consumers[subscription] = on_message
+
+    def wake(self) -> None:
+        """Let the owner's ``pump`` return."""
+        self._outbox.wake()
+
+    def end(self, error: ProviderError | None = None) -> None:
+        """Cut the connection. Whoever still waits for an answer gets the error; any thread."""
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            first, self._ended = not self._ended, True
+            answers, self._answers = list(self._answers.values()), {}
+        if first:
+            self._stream.close()
+            self._outbox.wake()
+            fail(self._connected, self._lost_while_connecting())
+        lost = LinkLost(str(self.error), refusal=self._refusal)
+        for answer in answers:
+            answer(lost)
+
+    def _lost_while_connecting(self) -> EventError:
+        return self._error or ProviderUnavailable(f"{self.where}: CONNECT: closed by the other side")
+
+    # -- what the owner's thread does ------------------------------------------------------------------------------
+
+    def pump(self, timeout: float) -> bool:
+        """Write what is to be written, and heartbeats; wait at most ``timeout`` seconds for something to write.
+
+        False: the connection has ended.
+        """
+        wait = timeout if self._beat_every is None else min(timeout, self._beat_due())
+        data = self._outbox.take(max(0.0, wait))
+        if self._ended:
+            return False
+        if data:
+            self._write(data)
+        elif self._beat_every is not None and self._beat_due() <= 0:
+            self._write(b"\n")
+        self._check_silence()
+        return not self._ended
+
+    def _beat_due(self) -> float:
+        return self._wrote_at + (self._beat_every or 0) - time.monotonic()
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left and not self._ended:
+                written = self._stream.write(left, _WRITE_SLICE)
+                left = left[written:]
+                if not written:
+                    self._check_silence()
+        except OSError as error:
+            self.end(LinkLost(f"the connection to {self.where} is lost: {error.strerror or error}"))
+        self._wrote_at = time.monotonic()
+
+    def _check_silence(self) -> None:
+        if self._silence is not None and time.monotonic() - self._stream.heard_at > self._silence:
+            self.end(
+                LinkLost(
+                    f"the connection to {self.where} is lost: the broker was silent for {self._silence:g} s "
+                    "(two heartbeats)"
+                )
+            )
+
+    def wait(self, future: Future[Any], deadline: Deadline, what: str) -> Any:
+        """Pump until a future is done. Raises its error, or ProviderUnavailable after the deadline."""
+        future.add_done_callback(lambda _future: self.wake())
+        while not future.done():
+            if deadline.passed:
+                raise ProviderUnavailable(f"{self.where}: {what}: no answer in time")
+            left = deadline.left()
+            if not self.pump(1.0 if left is None else min(1.0, left)) and not future.done():
+                raise self.error
+        return future.result(0)
+
+    def close(self, deadline: Deadline) -> None:
+        """Say goodbye, so that everything written is dealt with and the unsettled goes back at once; then end it."""
+        if self.alive:
+            goodbye: Future[None] = Future()
+            self.request("DISCONNECT", {}, answer=lambda _error: resolve(goodbye))
+            self._disconnecting = True
+            goodbye.add_done_callback(lambda _future: self.wake())
+            while not goodbye.done() and not deadline.passed:
+                left = deadline.left()
+                if not self.pump(1.0 if left is None else min(1.0, left)):
+                    break
+        self.end()
+        self.dispose(deadline)
+
+    def dispose(self, deadline: Deadline) -> None:
+        """Wait for the reading thread, and give the descriptor back."""
+        reader = self._wire.reader
+        if reader is not None and reader is not threading.current_thread():
+            left = deadline.left()
+            reader.join(5.0 if left is None else max(left, 1.0))
+        self._stream.dispose()
+
+    # -- what the reading thread does ------------------------------------------------------------------------------
+
+    def _on_frame(self, command: str, headers: dict[str, str], body: bytes) -> None:
+        if command == "MESSAGE":
+            consumer = self._consumers.get(headers.get("subscription", ""))
+            if consumer is not None:
+                consumer(headers, body)
+        elif command == "RECEIPT":
+            self._answered(headers.get("receipt-id", ""), None)
+        elif command == "ERROR":
+            self._on_error(headers, body)
+        elif command == "CONNECTED":
+            resolve(self._connected, headers)
+            self._outbox.wake()
+
+    def _answered(self, receipt: str, error: ProviderError | None) -> None:
+        if self._refusal is not None and error is None:
+            return  # RabbitMQ sends a receipt even after the error that the request ended in
+        with self._lock:
+            answer = self._answers.pop(receipt, None)
+        if answer is not None:
+            answer(error)
+
+    def _on_error(self, headers: dict[str, str], body: bytes) -> None:
+        text = error_text(headers, body)
+        if not self._connected.done():
+            fail(self._connected, connect_error(self.where, text))
+            self._outbox.wake()
+            return
+        receipt = headers.get("receipt-id", "")
+        if receipt in self._answers:
+            self._answered(receipt, ErrorFrame(text))
+            return
+        logger.debug("%s sent an ERROR frame: %s", self.where, text)
+        self._refusal = text
+        self._outbox.wake()
+
+    def _on_reader_end(self) -> None:
+        self.end()
+
+    def __repr__(self) -> str:
+        return f"<Link {self.where} {self.server or 'not connected'}{'' if self.alive else ' ended'}>"

@@ -1,0 +1,122 @@
+"""Envelopes to STOMP headers and bodies, and back. Runs in the callers' and workers' threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from aspyx_event.envelope import CE_FOREIGN_PREFIX, CE_PREFIX, Envelope
+
+HIDDEN = "ev_header_"
+"""A user's header of a name that means something to STOMP (``priority``) travels with this prefix."""
+EXPIRES = "ev_expires"
+"""Unix time in milliseconds, where a broker does not tell receivers when a message expires."""
+
+CONTENT_TYPE, CONTENT_LENGTH = "content-type", "content-length"
+# An AMQP sender's content type, as Artemis hands it to STOMP readers.
+_CONTENT_TYPES = (CONTENT_TYPE, "JMS_AMQP_ContentType", "_AMQ_CONTENT_TYPE")
+
+# Headers of the frames, of the protocol and of the brokers: no sender's own. Brokers hand on those of the SEND frame.
+_TRANSPORT_HEADERS = frozenset({
+    "ack", "amqp-message-id", "browser", "content-encoding", "content-length", "content-type", "correlation-id",
+    "destination", "destination-type", "expiration", "expires", "heart-beat", "host", "id", "login", "message",
+    "message-id", "original-destination", "passcode", "persistent", "priority", "receipt", "receipt-id", "redelivered",
+    "reply-to", "scheduledJobId", "selector", "server", "session", "subscription", "subscription-type", "timestamp",
+    "transaction", "transformation", "transformation-error", "type", "user-id", "app-id", "cluster-id", "version",
+})  # fmt: skip
+_TRANSPORT_PREFIXES = (
+    "_AMQ_", "JMS", "NATIVE_", "AMQ_", "__AMQ", "__HDR", "activemq.",
+    "x-opt-", "x-death", "x-first-death", "x-last-death", "x-dead-letter-", "x-delivery-", "x-queue-", "x-message-ttl",
+    "x-expires", "x-max-", "x-overflow", "x-stream-", "x-priority",
+)  # fmt: skip
+
+
+def transport_header(key: str) -> bool:
+    """Whether a header of this name belongs to STOMP or a broker, not to the event."""
+    return key in _TRANSPORT_HEADERS or key.startswith(_TRANSPORT_PREFIXES)
+
+
+def encode_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an envelope as STOMP headers. Keys and values are escaped when the frame is written.
+
+    A NUL, which would end the frame, becomes U+FFFD: it can only come from a foreign message.
+    """
+    return {
+        (f"{HIDDEN}{key}" if transport_header(key) or key.startswith(HIDDEN) else key).replace("\0", "\ufffd"): (
+            value.replace("\0", "\ufffd")
+        )
+        for key, value in headers.items()
+    }
+
+
+def decode_headers(frame: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The envelope's headers out of a MESSAGE frame's."""
+    for key, value in frame.items():
+        if key.startswith(HIDDEN):
+            yield key[len(HIDDEN) :], value
+        elif key == EXPIRES or transport_header(key):
+            continue
+        elif key.startswith(CE_FOREIGN_PREFIX):
+            yield CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :], value
+        else:
+            yield key, value
+
+
+def content_headers(content_type: str | None, body: bytes, *, text: bool) -> dict[str, str]:
+    """``content-type`` and ``content-length``.
+
+    text: leave the length out where the body is text, so that JMS clients of the broker see a TextMessage. A NUL would
+    end such a body, and bytes that are not UTF-8 would be replaced.
+    """
+    headers = {CONTENT_TYPE: content_type} if content_type else {}
+    if not (text and is_text(body)):
+        headers[CONTENT_LENGTH] = str(len(body))
+    return headers
+
+
+def is_text(body: bytes) -> bool:
+    """Whether the bytes survive as a text."""
+    if b"\0" in body:
+        return False
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def content_type_of(frame: Mapping[str, str]) -> str | None:
+    """The content type that the sender gave."""
+    return next((frame[key] for key in _CONTENT_TYPES if frame.get(key)), None)
+
+
+def decode(
+    frame: Mapping[str, str], body: bytes, *, native_id: str | None, expires_at: float | None, delivery_count: int
+) -> Envelope:
+    """The envelope of a received message."""
+    return Envelope(
+        body,
+        dict(decode_headers(frame)),
+        content_type=content_type_of(frame),
+        native_id=native_id,
+        expires_at=expires_at,
+        delivery_count=delivery_count,
+    )
+
+
+def milliseconds(seconds: float) -> int:
+    """A delay or time to live for the broker, at least 1 ms."""
+    return max(1, round(seconds * 1000))
+
+
+def expiry_of(frame: Mapping[str, str], header: str) -> float | None:
+    """The Unix time in a header that holds milliseconds; None for zero, nothing, or no number."""
+    value = frame.get(header, "")
+    if not (value.isascii() and value.isdigit()):
+        return None
+    return int(value[:16]) / 1000 or None
+
+
+def expiry(ttl: float) -> str:
+    """When something sent now expires, in milliseconds."""
+    return str(round((time.time() + ttl) * 1000))

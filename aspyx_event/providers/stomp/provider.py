@@ -1,0 +1,322 @@
+"""The provider: composition of settings, dialect, publisher and subscriptions."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+
+from aspyx_event.envelope import Envelope
+from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import (
+    AttachRefused,
+    ConfigurationError,
+    LifecycleError,
+    ProviderError,
+    ProviderUnavailable,
+)
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import (
+    Capabilities,
+    Confirmation,
+    Delivery,
+    OnDelivery,
+    OnState,
+    Provider,
+    ProviderState,
+    Subscription,
+)
+from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
+from aspyx_event.providers.stomp.channel import HOPELESS, Channel, Opener
+from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_for
+from aspyx_event.providers.stomp.link import Link
+from aspyx_event.providers.stomp.publisher import Publisher
+from aspyx_event.providers.stomp.session import Sessions
+from aspyx_event.providers.stomp.settings import Hosts, StompSettings, from_url_parts
+from aspyx_event.providers.stomp.subscription import StompSubscription
+from aspyx_event.providers.stomp.taking import take
+from aspyx_event.timing import Deadline
+
+logger = logging.getLogger(__name__)
+
+_SETUP_TIMEOUT = 30.0
+_REDECLARE_TIMEOUT = 10.0
+
+
+class StompProvider(Provider):
+    """STOMP 1.2 over stomp.py, for Apache ActiveMQ Artemis, RabbitMQ and ActiveMQ Classic. See StompSettings for the
+    options.
+
+    One connection sends; each subscription has one of its own. Thread-safe, but for ``start`` and ``stop``, which one
+    thread calls at a time. Raises ConfigurationError that names the option, or says what to install.
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        server_name: str = DEFAULT_SERVER_NAME,
+        host: str = "localhost",
+        port: int = 61613,
+        user: str = "",
+        password: str = "",
+        *,
+        prefix: str = "",
+        hosts: Hosts = (),
+        tls: bool | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        key_password: str | None = None,
+        heartbeat: float = 10.0,
+        connect_timeout: float = 10.0,
+        error_queue: str | None = None,
+        declare: bool = True,
+        broker: str | None = None,
+        virtual_host: str = "/",
+    ) -> None:
+        options = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        self._settings = StompSettings(**options)
+        _check_installed()
+        self._naming = self._settings.naming
+        self._opener = Opener(self._settings)  # files that cannot be used are found here, not in some reconnect
+        self._sessions = Sessions(self._opener, f"aspyx-stomp-{self.server_name}-session")
+        self._publisher = Publisher()
+        self._channel: Optional[Channel] = None
+        self._dialect: Optional[Dialect] = None
+        self._on_state: OnState = lambda _state: None
+        self._lock = threading.Lock()
+        self._declared: dict[Declarable, list[str]] = {}
+        self._subscriptions: list[StompSubscription] = []
+
+    @classmethod
+    def from_url(
+        cls, *, hosts: list[tuple[str, int | None]], user: str, password: str, tls: bool, options: dict[str, str]
+    ) -> StompProvider:
+        """A provider from the parts of a ``stomp://`` or ``stomps://`` URL. Raises ConfigurationError."""
+        found: dict[str, Any] = from_url_parts(hosts=hosts, user=user, password=password, tls=tls, options=options)
+        return cls(**found)
+
+    def __repr__(self) -> str:
+        hosts = ",".join(f"{host}:{port}" for host, port in self._settings.hosts)
+        state = "connected" if self.connected else "not connected"
+        return f"<StompProvider {hosts} {state} server_name={self.server_name}>"
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def server_name(self) -> str:
+        """See Provider."""
+        return self._naming.server_name
+
+    @property
+    def error_queue(self) -> str:
+        """See Provider."""
+        return self._settings.error_queue or self._naming.error_queue
+
+    @property
+    def connected(self) -> bool:
+        """See Provider."""
+        channel = self._channel
+        return channel is not None and channel.link is not None
+
+    def queue_name(self, listener: EventListenerDescriptor) -> str:
+        """See Provider."""
+        return self._naming.queue_name(listener)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, on_state: OnState, *, timeout: float) -> None:
+        """See Provider."""
+        if self._channel is not None:
+            raise LifecycleError(f"{self!r} is started already")
+        self._on_state = on_state
+        self._declared.clear()
+        self._subscriptions.clear()
+        self._dialect = None
+        self._publisher.open()
+        channel = self._channel = Channel(
+            f"aspyx-stomp-{self.server_name}-publish", self._opener, up=self._up, down=self._down
+        )
+        channel.start()
+        try:
+            channel.first.result(timeout)
+        except BaseException as error:
+            self._give_up(channel)
+            if isinstance(error, concurrent.futures.TimeoutError):
+                raise _not_in_time(channel, f"no connection within {timeout:g} s") from channel.last_failure
+            raise
+
+    def _give_up(self, channel: Channel) -> None:
+        channel.abort()
+        channel.join(1.0)
+        self._channel = None
+        self._publisher.close(ProviderUnavailable("the provider is not started"))
+
+    def stop(self, *, timeout: float | None) -> None:
+        """See Provider."""
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        deadline = Deadline(timeout)
+        with self._lock:
+            subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            subscription.close(deadline.left())
+            if subscription.channel is not None:
+                subscription.channel.close(deadline.left())
+        channel.close(deadline.left())
+        channels = [channel, *(s.channel for s in subscriptions if s.channel is not None)]
+        for one in channels:
+            if not one.join(deadline.left()):
+                one.abort()
+                one.join(1.0)
+        self._publisher.close(ProviderUnavailable("the provider was stopped"))
+
+    # -- the publishing connection's thread ------------------------------------------------------------------------
+
+    def _up(self, link: Link) -> None:
+        first = self._dialect is None
+        dialect = dialect_for(link.server, self._settings)
+        if first:
+            self.capabilities = dialect.capabilities(self._sessions, Deadline(_SETUP_TIMEOUT))
+            self._dialect = dialect
+        else:
+            self._declare_again()
+        self._publisher.use(link)
+        self._on_state(ProviderState(connected=True))
+
+    def _declare_again(self) -> None:
+        with self._lock:
+            attached = {subscription.listener for subscription in self._subscriptions if not subscription.closed}
+            targets = [target for target in self._declared if target not in attached]
+        for target in targets:
+            try:
+                self._declare(target, Deadline(_REDECLARE_TIMEOUT))
+            except (ConfigurationError, AttachRefused) as error:
+                logger.warning("after a reconnect: %s", error)
+
+    def _down(self, error: BaseException, pause: Optional[float]) -> None:
+        if pause is None:
+            self._publisher.lost(_provider_error(error))
+        else:
+            logger.info("%r: %s; next attempt in %.1f s", self, error, pause)
+        self._on_state(ProviderState(connected=False, error=_provider_error(error)))
+
+    # -- declaring -------------------------------------------------------------------------------------------------
+
+    def declare(self, target: Union[EventDescriptor, EventListenerDescriptor, str], *, timeout: float) -> None:
+        """See Provider."""
+        self._started()
+        self._declared.setdefault(target, [])
+        self._declare(target, Deadline(timeout))
+
+    def _declare(self, target: Declarable, deadline: Deadline) -> None:
+        dialect = self._started()
+        dialect.check(target)
+        self._declared[target] = dialect.declare(self._sessions, target, deadline)
+
+    def findings(self) -> list[str]:
+        """See Provider."""
+        found = [sentence for sentences in list(self._declared.values()) for sentence in sentences]
+        return list(dict.fromkeys(found))
+
+    def _started(self) -> Dialect:
+        dialect = self._dialect
+        if dialect is None or self._channel is None:
+            raise LifecycleError(f"start the provider first: {self!r}")
+        return dialect
+
+    # -- sending and receiving -------------------------------------------------------------------------------------
+
+    def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
+        """See Provider."""
+        dialect = self._dialect
+        if dialect is None:
+            confirmation: Confirmation[None] = Confirmation()
+            confirmation.set_exception(ProviderUnavailable("the provider is not started", event_id=envelope.id))
+            return confirmation
+        return self._publisher.send(dialect.publication(envelope, event))
+
+    def subscribe(
+        self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float
+    ) -> Subscription:
+        """See Provider."""
+        deadline = Deadline(timeout)
+        dialect = self._started()
+        queue = self.queue_name(listener)
+        self.declare(listener, timeout=timeout)
+        subscription = StompSubscription(
+            listener, queue, on_delivery, credit=credit, dialect=dialect, publisher=self._publisher
+        )
+        channel = self._consumer(subscription)
+        channel.start()
+        try:
+            channel.first.result(deadline.left())
+        except BaseException as error:
+            subscription.close(0)
+            channel.abort()
+            channel.join(1.0)
+            if isinstance(error, concurrent.futures.TimeoutError):
+                what = f"queue {queue!r}: not attached within {timeout:g} s"
+                raise _not_in_time(channel, what) from channel.last_failure
+            raise
+        with self._lock:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def _consumer(self, subscription: StompSubscription) -> Channel:
+        queue = subscription.queue
+        reported = [False]
+
+        def up(link: Link) -> None:
+            if channel.first.done():
+                self._declare(subscription.listener, Deadline(_REDECLARE_TIMEOUT))
+            subscription.attach(link)
+            if reported[0]:
+                reported[0] = False
+                self._on_state(ProviderState(connected=self.connected, queue=queue))
+
+        def down(error: BaseException, pause: Optional[float]) -> None:
+            subscription.detach()
+            if pause is not None and self.connected and channel.first.done():
+                reported[0] = True
+                self._on_state(ProviderState(connected=True, error=_provider_error(error), queue=queue))
+
+        final = (*HOPELESS, AttachRefused)
+        name = f"aspyx-stomp-{self.server_name}-consume-{queue}"
+        channel = subscription.channel = Channel(name, self._opener, up=up, down=down, final=final)
+        return channel
+
+    # -- the error queue -------------------------------------------------------------------------------------------
+
+    def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
+        """See Provider."""
+        dialect = self._started()
+        return iter(dialect.browse(self._sessions, queue, Deadline(timeout)))
+
+    def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
+        """See Provider."""
+        dialect = self._started()
+        return take(self._sessions, dialect, self._publisher, queue, event_id, Deadline(timeout))
+
+
+def _check_installed() -> None:
+    try:
+        import aspyx_event.providers.stomp.wire  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            "the STOMP provider needs stomp.py: pip install aspyx-event[stomp]"
+            f"{'' if error.name == 'stomp' else f' ({error})'}"
+        ) from error
+
+
+def _provider_error(error: BaseException) -> ProviderError:
+    return error if isinstance(error, ProviderError) else ProviderError(str(error) or type(error).__name__)
+
+
+def _not_in_time(channel: Channel, what: str) -> ProviderUnavailable:
+    last = channel.last_failure
+    return ProviderUnavailable(f"{what}: {last or 'no answer'}")

@@ -1,0 +1,288 @@
+"""One listener's queue: a connection of its own, flow control, and settling.
+
+How a message is given back. STOMP's NACK loses it on Artemis and dead-letters it on ActiveMQ Classic; on RabbitMQ an
+UNSUBSCRIBE returns nothing before the connection ends. What all three do is to give back, to the head of the queue and
+in order, what is unsettled when the connection is closed with a DISCONNECT. (Measured: Artemis and Classic count no
+delivery then, RabbitMQ's quorum queues count one, as they do for a NACK.) So each subscription has a connection, and:
+
+* ``release`` on an open subscription: on RabbitMQ a NACK. Elsewhere nothing more is handed over; once the rest is
+  settled, the connection is closed, which returns the released, and opened again.
+* ``close``: nothing more is handed over. Once everything that was is settled or released, the connection is closed;
+  what was released meanwhile, and what lay here unseen, goes back together.
+
+A connection of its own also means that a refused subscription (which ends the connection on every broker) harms no
+other one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Optional
+
+from aspyx_event.envelope import Envelope
+from aspyx_event.exceptions import ProviderError
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import Confirmation, Delivery, OnDelivery, Subscription
+from aspyx_event.providers.stomp.channel import Channel
+from aspyx_event.providers.stomp.dialects import Dialect
+from aspyx_event.providers.stomp.errors import attach_error
+from aspyx_event.providers.stomp.link import Link
+from aspyx_event.providers.stomp.publisher import Publisher
+from aspyx_event.timing import Deadline
+
+logger = logging.getLogger(__name__)
+
+_HEADERS_SIZE = 700
+"""Bytes of headers that an event of ours has, about."""
+_MANY_CONSUMERS = 16
+_ATTACH_TIMEOUT = 10.0
+
+
+class StompDelivery(Delivery):
+    """A message of a subscription."""
+
+    __slots__ = ("_owner", "body", "headers", "link", "settled")
+
+    def __init__(self, owner: StompSubscription, link: Link, headers: dict[str, str], body: bytes) -> None:
+        self._owner = owner
+        self.link = link
+        self.headers = headers
+        self.body = body
+        self.settled = False
+
+    @property
+    def alive(self) -> bool:
+        """See Delivery."""
+        return not self.settled and self.link.alive
+
+    def read(self) -> Envelope:
+        """See Delivery."""
+        return self._owner.dialect.read(self.headers, self.body)
+
+    def accept(self) -> None:
+        """See Delivery."""
+        self._owner.settle(self, accept=True)
+
+    def release(self) -> None:
+        """See Delivery; the module's text tells how."""
+        self._owner.settle(self, accept=False)
+
+    def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
+        """See Delivery."""
+        return self._owner.publisher.send(
+            self._owner.dialect.copy(self.headers, self.body, destination, headers, delay=delay)
+        )
+
+    def __repr__(self) -> str:
+        return f"<StompDelivery {self.headers.get('message-id')}{'' if self.alive else ' not alive'}>"
+
+
+class StompSubscription(Subscription):
+    """See Subscription. Thread-safe; ``on_delivery`` is called without a lock held, by one thread at a time."""
+
+    def __init__(
+        self,
+        listener: EventListenerDescriptor,
+        queue: str,
+        on_delivery: OnDelivery,
+        *,
+        credit: int,
+        dialect: Dialect,
+        publisher: Publisher,
+    ) -> None:
+        self.listener = listener
+        self.dialect = dialect
+        self.publisher = publisher
+        self.channel: Optional[Channel] = None
+        self._queue = queue
+        self._on_delivery = on_delivery
+        self._changed = threading.Condition(threading.RLock())
+        self._buffer: deque[StompDelivery] = deque()
+        self._credit = credit
+        self._in_flight = 0
+        self._paused = False
+        self._closed = False
+        self._giving_back = False
+        self._handing: Optional[int] = None
+        self._link: Optional[Link] = None
+        self._consumers = 0
+        self._granted = 0
+        self._average = 0.0
+
+    @property
+    def queue(self) -> str:
+        """See Subscription."""
+        return self._queue
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._closed
+
+    # -- the connection's thread -----------------------------------------------------------------------------------
+
+    def attach(self, link: Link) -> None:
+        """Subscribe over a new connection. Raises AttachRefused, ProviderUnavailable."""
+        with self._changed:
+            self._link = link
+            self._forget()
+            first = self._subscribe_for_more(link)
+        try:
+            if first is not None:
+                link.wait(first, Deadline(_ATTACH_TIMEOUT), f"SUBSCRIBE {self._queue}")
+        except ProviderError as error:
+            self.detach(link)
+            raise attach_error(
+                f"listener {self.listener.name!r}: queue {self._queue!r} cannot be read",
+                error,
+                address=self.listener.event.name,
+                queue=self._queue,
+            ) from error
+
+    def detach(self, link: Optional[Link] = None) -> None:
+        """The connection has ended."""
+        with self._changed:
+            if link is None or link is self._link:
+                self._link = None
+                self._forget()
+            closed = self._closed
+        if closed and self.channel is not None:
+            self.channel.close()
+
+    def _forget(self) -> None:
+        self._buffer.clear()
+        self._in_flight = 0
+        self._giving_back = False
+        self._consumers = 0
+        self._granted = 0
+
+    # -- flow control ----------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> int:
+        if not self.dialect.by_bytes:
+            return self._credit
+        # The broker sends while some of the window is left: so many messages of this size, and not one more.
+        return (self._credit - 1) * round(self._average + _HEADERS_SIZE) + 1
+
+    def _subscribe_for_more(self, link: Link, *, least: int = 1) -> Confirmation[None] | None:
+        """One more consumer for what the others do not let through; a SUBSCRIBE cannot be changed afterwards."""
+        more = self._wanted() - self._granted
+        if more < least or self._closed:
+            return None
+        if self._consumers >= _MANY_CONSUMERS and more < self._granted // 4:
+            return None
+        self._consumers += 1
+        self._granted += more
+        name = f"c{self._consumers}"
+        source = self.dialect.source(self._queue, self.listener)
+        link.consume(name, lambda headers, body: self._received(link, headers, body))
+        own = {"destination": source.destination, "id": name, "ack": "client-individual"}
+        return link.ask("SUBSCRIBE", {**source.headers, **self.dialect.flow(more), **own})
+
+    def set_credit(self, credit: int) -> None:
+        """See Subscription. A lower credit leaves more at the broker's side of the flow than is handed over."""
+        with self._changed:
+            self._credit = credit
+            if self._link is not None:
+                self._subscribe_for_more(self._link)
+        self._hand_over()
+
+    def pause(self) -> None:
+        """See Subscription."""
+        with self._changed:
+            self._paused = True
+
+    def resume(self) -> None:
+        """See Subscription."""
+        with self._changed:
+            self._paused = False
+        self._hand_over()
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _received(self, link: Link, headers: dict[str, str], body: bytes) -> None:
+        with self._changed:
+            if link is not self._link:
+                return
+            self._buffer.append(StompDelivery(self, link, headers, body))
+            if self.dialect.by_bytes:
+                size = len(body)
+                self._average = self._average + (size - self._average) / 8 if self._average else size
+                self._subscribe_for_more(link, least=self._granted // 2 + 1)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Hand over what there is room for. A thread that is at it does it for the others too: order is kept."""
+        with self._changed:
+            if self._handing is not None:
+                return
+            self._handing = threading.get_ident()
+        while True:
+            with self._changed:
+                delivery = self._next()
+                if delivery is None:
+                    self._handing = None
+                    self._changed.notify_all()
+                    return
+            try:
+                self._on_delivery(delivery)
+            except Exception:
+                logger.exception("a delivery of the queue %s could not be handed over", self._queue)
+
+    def _next(self) -> StompDelivery | None:
+        blocked = self._closed or self._paused or self._giving_back
+        if blocked or not self._buffer or self._in_flight >= self._credit:
+            return None
+        self._in_flight += 1
+        return self._buffer.popleft()
+
+    def settle(self, delivery: StompDelivery, *, accept: bool) -> None:
+        """Settle a delivery; the first time counts."""
+        with self._changed:
+            link = self._link
+            if delivery.settled or link is None or delivery.link is not link:
+                delivery.settled = True
+                return
+            delivery.settled = True
+            self._in_flight -= 1
+            token = {"id": delivery.headers.get("ack", "")}
+            if accept:
+                link.tell("ACK", token)
+            elif self.dialect.nack_requeues and not self._closed:
+                link.tell("NACK", token)
+            else:
+                self._giving_back = True
+            done = self._in_flight == 0 and (self._closed or self._giving_back)
+        if done:
+            self._end(link)
+        else:
+            self._hand_over()
+
+    def close(self, timeout: float | None = None) -> None:
+        """See Subscription. The connection ends when everything that was handed over is settled or released."""
+        deadline = Deadline(timeout)
+        with self._changed:
+            self._closed = True
+            while self._handing not in (None, threading.get_ident()) and not deadline.passed:
+                self._changed.wait(deadline.left())
+            link, done = self._link, self._in_flight == 0
+        if done:
+            self._end(link)
+
+    def _end(self, link: Link | None) -> None:
+        if self.channel is None:
+            return
+        if self._closed:
+            self.channel.close()
+        elif link is not None:
+            self.channel.recycle(link)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "paused" if self._paused else "open"
+        return (
+            f"<StompSubscription {self._queue} {state} credit={self._credit} in_flight={self._in_flight} "
+            f"buffered={len(self._buffer)}>"
+        )
