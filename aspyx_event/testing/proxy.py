@@ -35,7 +35,8 @@ class TcpProxy:
     """Forwards 127.0.0.1:``port`` to ``target_host:target_port``, until it is told not to.
 
     A context manager, serving from its construction on. All methods are thread-safe; a command has taken effect when it
-    returns, for the connections there are and for those to come. Directions: ``up`` is from the client to the target, ``down`` back.
+    returns, for the connections there are and for those to come. Directions: ``up`` is from the client to the target,
+    ``down`` back.
 
     listen_port: 0 takes a free one, see ``port``.
     """
