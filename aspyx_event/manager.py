@@ -10,7 +10,7 @@ from typing import Any, Optional, Union
 
 from aspyx_event.codec import DEFAULT_MAX_MESSAGE_SIZE, JsonCodec
 from aspyx_event.delivery.dead_letters import DeadLetter, DeadLetters
-from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings, StopResult
+from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings, StopResult, last_steps
 from aspyx_event.delivery.health import Health
 from aspyx_event.delivery.lifecycle import Lifecycle
 from aspyx_event.delivery.outcome import Observer
@@ -73,6 +73,13 @@ class EventManager:
         self.provider: _Provider = provider_from_url(provider) if isinstance(provider, str) else provider
         if not isinstance(self.provider, _Provider):
             raise ConfigurationError(f"EventManager({provider!r}): give a Provider or a URL such as 'local://'")
+        for name, value, kind in (
+            ("exception_manager", exception_manager, ExceptionManager),
+            ("registry", registry, EventRegistry),
+            ("retry", retry, RetryPolicy),
+        ):
+            if not isinstance(value, (kind, type(None))) or (value is None and name == "retry"):
+                raise ConfigurationError(f"EventManager({name}={value!r}): give an instance of {kind.__name__}")
         self.registry = registry if registry is not None else EventRegistry()
         self._settings = DispatcherSettings(
             workers=workers or min(32, (os.cpu_count() or 1) + 4),
@@ -86,6 +93,7 @@ class EventManager:
         self._dead_letters = DeadLetters(self.provider)
         self._sender: Optional[Sender] = None
         self._dispatcher: Optional[Dispatcher] = None
+        self._startup: Optional[Startup] = None
 
     # -- lifecycle
 
@@ -97,14 +105,17 @@ class EventManager:
         """
         with self._lifecycle.starting() as fresh:
             if fresh:
-                startup = Startup(self.provider, self.registry, self._settings, strict=self._strict)
-                self._sender, self._dispatcher = startup.run(timeout=timeout, listen=listen)
+                self._startup = Startup(self.provider, self.registry, self._settings, strict=self._strict)
+                self._sender, self._dispatcher = self._startup.run(timeout=timeout, listen=listen)
+        if fresh and self._dispatcher is not None:
+            self._dispatcher.open()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> StopResult:
         """End receiving, let running listeners finish, release waiting events, flush confirmations, disconnect.
 
-        One deadline for all of it; what did not finish is logged, returned as ``abandoned``, and given back to the
-        broker. Stopping again does nothing. Raises LifecycleError when called by a listener, or after a fork.
+        One deadline for all of it, and a second more for the last steps where listeners use it up. What did not finish
+        is logged, returned as ``abandoned``, and given back to the broker. Stopping again does nothing. Raises
+        LifecycleError when called by a listener, or after a fork.
         """
         with self._lifecycle.stopping(self._dispatcher, timeout) as deadline:
             if deadline is None:
@@ -114,8 +125,12 @@ class EventManager:
                 result = dispatcher.stop(deadline) if dispatcher is not None else StopResult()
                 self._lifecycle.wait_for_senders(deadline)
             finally:
-                self.provider.stop(timeout=deadline.left())
-                self._sender = None  # the dispatcher stays, for its counters
+                try:
+                    self.provider.stop(timeout=last_steps(deadline))
+                finally:
+                    self._sender = None  # the dispatcher stays, for its counters
+                    if self._startup is not None:
+                        self._startup.close(last_steps(deadline))
             logger.info(
                 "stopped: %d finished, %d released, %d abandoned",
                 result.finished,
@@ -229,7 +244,9 @@ class EventManager:
         it failed in; ProviderError when it could not be sent, and then it stays where it is.
         """
         self._lifecycle.check_running()
-        self._dead_letters.replay(id, self.registry.listeners, timeout)
+        own = {self.provider.queue_name(listener) for listener in self.registry.listeners}
+        attached = {worker.queue for worker in self._dispatcher.workers} if self._dispatcher is not None else set()
+        self._dead_letters.replay(id, own | attached, timeout)
 
     def __repr__(self) -> str:
         return f"<EventManager {self._lifecycle.state} {self.provider!r}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -128,8 +128,8 @@ class DeadLetters:
         for envelope in self._provider.browse(self._provider.error_queue, timeout=timeout):
             yield dead_letter(envelope)
 
-    def replay(self, event_id: str, listeners: tuple[EventListenerDescriptor, ...], timeout: float) -> None:
-        """Send one back to the queue it failed in. Raises ConfigurationError when there is none, or no such queue."""
+    def replay(self, event_id: str, known: Set[str], timeout: float) -> None:
+        """Send one back to the queue it failed in, one of ``known``. Raises ConfigurationError when there is none."""
         deadline = Deadline(timeout)
         delivery = self._provider.take(self._provider.error_queue, event_id, timeout=timeout)
         if delivery is None:
@@ -138,7 +138,6 @@ class DeadLetters:
         try:
             envelope = delivery.read()
             queue = envelope.get("ev_error_queue") or ""
-            known = {self._provider.queue_name(listener) for listener in listeners}
             if queue not in known:  # the header may be forged, and a queue without a reader swallows what it gets
                 raise ConfigurationError(
                     f"event {event_id!r} failed in the queue {queue!r}, which no listener of this registry reads: "

@@ -33,6 +33,11 @@ logger = logging.getLogger(__name__)
 WATCH_EVERY = 10.0
 
 
+def last_steps(deadline: Deadline) -> float:
+    """Seconds for what has to be done at the end also when a listener has used up all the time."""
+    return max(1.0, deadline.left() or 0.0)
+
+
 @dataclass(frozen=True)
 class Abandoned:
     """A delivery whose listener did not return in time; the broker has it back. ``seconds``: how long it ran."""
@@ -84,7 +89,12 @@ class Dispatcher:
         self._released = 0
         self.loop = LoopThread()
         self._scheduler = Scheduler("aspyx-timer")
-        self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="aspyx-worker")
+        self._threads: set[threading.Thread] = set()
+        self._executor = ThreadPoolExecutor(
+            settings.workers,
+            thread_name_prefix="aspyx-worker",
+            initializer=lambda: self._threads.add(threading.current_thread()),
+        )
         self._workers: dict[str, ListenerWorker] = {}
 
     @property
@@ -93,7 +103,7 @@ class Dispatcher:
         return tuple(self._workers.values())
 
     def attach(self, listener: EventListenerDescriptor, target: Any, *, timeout: float) -> None:
-        """Start to receive for a listener. Raises what the provider raises."""
+        """Start to receive for a listener; deliveries wait until ``open``. Raises what the provider raises."""
         concurrency = min(listener.concurrency or self._settings.workers, self._settings.workers)
         inbox = Inbox(concurrency)
         worker = ListenerWorker(
@@ -121,10 +131,14 @@ class Dispatcher:
         )
         self._workers[listener.name] = worker
         credit = initial_credit(concurrency, listener.prefetch)
-        worker.subscription = self._provider.subscribe(listener, worker.on_delivery, credit=credit, timeout=timeout)
-        worker.queue = worker.subscription.queue
+        worker.attached(self._provider.subscribe(listener, worker.on_delivery, credit=credit, timeout=timeout))
         if len(self._workers) == 1:
             self._watch()
+
+    def open(self) -> None:
+        """Start to handle: the manager runs, so listeners may send."""
+        for worker in self.workers:
+            worker.open()
 
     def on_state(self, state: ProviderState) -> None:
         """A report of the provider about one subscription."""
@@ -133,10 +147,8 @@ class Dispatcher:
                 worker.detached = str(state.error) if state.error is not None else None
 
     def owns_current_thread(self) -> bool:
-        """Whether the caller is a listener, sync or async."""
-        current = threading.current_thread()
-        own = any(item.thread is current for worker in self.workers for item in worker.inbox.running)
-        return own or self.loop.owns_current_thread()
+        """Whether the caller is a listener, sync or async, or an observer."""
+        return threading.current_thread() in self._threads or self.loop.owns_current_thread()
 
     def may_send(self) -> bool:
         """Whether the caller is a listener that has not been given up: it may send while the manager stops."""
@@ -153,9 +165,13 @@ class Dispatcher:
         with self._changed:
             self._changed.wait_for(self._idle, deadline.left())
         abandoned = tuple(self._abandon())
-        self._scheduler.close(deadline.left())
-        self.loop.stop(1.0 if abandoned else deadline.left())
-        self._executor.shutdown(wait=not abandoned, cancel_futures=True)
+        self._scheduler.close(last_steps(deadline))
+        abandoned_threads.add(self.loop.stop(last_steps(deadline)))
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        end = Deadline(0.25 if abandoned else last_steps(deadline))  # a cancelled coroutine's worker ends in a moment
+        for thread in tuple(self._threads):  # shutdown(wait=True) would wait for ever for an observer that blocks
+            thread.join(end.left())
+            abandoned_threads.add(thread)
         return StopResult(self._finished, self._released, abandoned)
 
     def _submit(self, turn: Callable[[], None]) -> None:

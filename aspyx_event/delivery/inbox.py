@@ -37,6 +37,7 @@ class Inbox:
         self._reading = 0
         self._workers = 0
         self._paused_until = 0.0
+        self._open = False
         self._closed = False
 
     # -- the provider's side
@@ -49,6 +50,11 @@ class Inbox:
                 return self._hire()
         delivery.release()
         return False
+
+    def open(self) -> None:
+        """From here on items may start; until then they wait."""
+        with self._lock:
+            self._open = True
 
     def close(self) -> int:
         """Nothing starts any more; what waits is released, in order. Answers how many those are."""
@@ -94,7 +100,10 @@ class Inbox:
                 self._startable.append(following)
 
     def keep(self, item: Item) -> float:
-        """The item could not be settled: it is first again after a pause, whose seconds are answered."""
+        """The item could not be settled: it is first again after a pause, whose seconds are answered.
+
+        0: the inbox is closed, and the item released.
+        """
         with self._lock:
             self._running.discard(item)
             if not self._closed:
@@ -155,6 +164,8 @@ class Inbox:
         return 1 if self.throttle.active else self.concurrency
 
     def _closed_for(self) -> float:
+        if not self._open:
+            return float("inf")
         now = time.monotonic()
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 

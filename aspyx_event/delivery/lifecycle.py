@@ -92,8 +92,8 @@ class Lifecycle:
             yield deadline
         finally:
             self._pid = None
-            process.stopped(self._manager)
             self._become(State.STOPPED)
+            process.stopped(self._manager)
 
     @contextlib.contextmanager
     def sending(

@@ -36,18 +36,20 @@ class LoopThread:
         """Whether the caller runs on this loop's thread."""
         return threading.current_thread() is self._thread
 
-    def stop(self, timeout: float | None) -> None:
-        """Cancel what still runs and end the thread, unless a coroutine blocks it: then the daemon stays behind."""
+    def stop(self, timeout: float | None) -> threading.Thread | None:
+        """Cancel what still runs and end the thread. The thread itself is answered if a coroutine blocks it."""
         with self._lock:
             self._stopped = True
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
             if loop is None or thread is None:
-                return
+                return None
             loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout)
-        if thread.is_alive():
-            logger.warning("the loop of the async listeners does not end: a coroutine blocks it")
+        if not thread.is_alive():
+            return None
+        logger.warning("the loop of the async listeners does not end: a coroutine blocks it")
+        return thread
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - registers its exit hook, before ours
 import contextlib
 import logging
 import os
@@ -50,17 +51,22 @@ class AbandonedThreads:
 
 
 abandoned_threads = AbandonedThreads()
-_running: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+_running: dict[int, tuple[Stoppable, int]] = {}
+"""By id: the manager and its process. It is kept alive, because its threads work on also when nobody else holds it."""
+_waiting: dict[int, threading.Event] = {}
+"""By id: what run() waits for."""
 
 
 def started(manager: Stoppable) -> None:
     """The manager has to be stopped before the process ends."""
-    _running[manager] = os.getpid()
+    _running[id(manager)] = manager, os.getpid()
 
 
 def stopped(manager: Stoppable) -> None:
-    """The manager is stopped."""
-    _running.pop(manager, None)
+    """The manager is stopped, and a run() that waits for it may end."""
+    _running.pop(id(manager), None)
+    if id(manager) in _waiting:
+        _waiting[id(manager)].set()
 
 
 def check_process(pid: int | None) -> None:
@@ -73,7 +79,7 @@ def check_process(pid: int | None) -> None:
 
 
 def _at_exit() -> None:
-    for manager, pid in list(_running.items()):
+    for manager, pid in list(_running.values()):
         if pid != os.getpid():
             continue
         try:
@@ -85,8 +91,8 @@ def _at_exit() -> None:
 
 
 # A ThreadPoolExecutor joins its threads before ordinary atexit hooks run, and that join would wait for a blocked
-# listener for ever. threading's own list of exit hooks (since 3.9; concurrent.futures uses it as well) runs in
-# reverse order, so ours comes first: it drains while the executor still works.
+# listener for ever. threading's own list of exit hooks (since 3.9) runs in reverse order; the executor's module puts
+# its hook there and is imported above, so ours comes first: it drains while the executor still works.
 getattr(threading, "_register_atexit", atexit.register)(_at_exit)
 
 
@@ -130,7 +136,7 @@ def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
 
 def run_until_signal(manager: Stoppable, timeout: float) -> int:
@@ -142,8 +148,12 @@ def run_until_signal(manager: Stoppable, timeout: float) -> int:
         wanted.set()
 
     with signals(on_signal):
-        manager.start()
-        wanted.wait()
+        _waiting[id(manager)] = wanted
+        try:
+            manager.start()
+            wanted.wait()
+        finally:
+            del _waiting[id(manager)]
         result = manager.stop(timeout)
         if result.abandoned:
             leave(EXIT_ABANDONED)

@@ -30,7 +30,8 @@ class Settlement:
 
     def __init__(self, listener: EventListenerDescriptor, *, queue: str, error_queue: str) -> None:
         self._listener = listener
-        self._queue = queue
+        self.queue = queue
+        """Where retries go, and where dead letters say they failed."""
         self._error_queue = error_queue
 
     def settle(self, item: Item, verdict: Verdict) -> Result | None:
@@ -54,14 +55,14 @@ class Settlement:
         headers = without_error_headers(copy_headers(item.envelope))
         if verdict.action is Action.LATER:
             headers[EV_ATTEMPT] = str(item.attempt + 1)
-            destination, delay = self._queue, verdict.delay
+            destination, delay = self.queue, verdict.delay
         else:
             headers[EV_ATTEMPT] = str(item.attempt)
             headers.update(
                 error_headers(
                     item.error or RuntimeError("no error is known"),
                     reason=verdict.reason,
-                    queue=self._queue,
+                    queue=self.queue,
                     listener=self._listener,
                     attempts=item.attempt,
                 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import Optional
+from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
 from aspyx_event.delivery.sender import Sender
@@ -11,7 +12,7 @@ from aspyx_event.delivery.wiring import unmet
 from aspyx_event.exceptions import ConfigurationError, EventError
 from aspyx_event.provider import Provider, ProviderState
 from aspyx_event.registry import EventRegistry
-from aspyx_event.timing import Deadline
+from aspyx_event.timing import Deadline, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Startup:
         self._strict = strict
         self._dispatcher: Optional[Dispatcher] = None
         self._connected: Optional[bool] = None
+        self._reports = Scheduler("aspyx-reports")
 
     def run(self, *, timeout: float, listen: bool) -> tuple[Sender, Optional[Dispatcher]]:
         """The parts of a running manager. Raises what the provider raises, within ``timeout`` seconds."""
@@ -81,12 +83,18 @@ class Startup:
 
     def _undo(self) -> None:
         """Leave nothing behind. What goes wrong here must not hide what went wrong before."""
-        try:
-            if self._dispatcher is not None:
-                self._dispatcher.stop(Deadline(1.0))
-            self._provider.stop(timeout=1.0)
-        except Exception:
-            logger.exception("after a failed start, something could not be stopped")
+        steps: list[Callable[[], Any]] = [lambda: self._provider.stop(timeout=1.0), lambda: self.close(1.0)]
+        if self._dispatcher is not None:
+            steps.insert(0, functools.partial(self._dispatcher.stop, Deadline(1.0)))
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                logger.exception("after a failed start, something could not be stopped")
+
+    def close(self, timeout: float) -> None:
+        """After the provider's end: no more reports to the exception handlers."""
+        self._reports.close(timeout)
 
     def _on_state(self, state: ProviderState) -> None:
         """Log one line for each change, and let the exception handlers see failures. On the provider's thread."""
@@ -101,8 +109,11 @@ class Startup:
                 logger.info("%r is connected", self._provider)
             else:
                 logger.warning("%r lost its connection: %s", self._provider, state.error or "no reason given")
-        if isinstance(state.error, EventError):
-            self._settings.exceptions.handle(state.error)
+        if isinstance(state.error, EventError):  # somebody's code, which may block: not on the provider's thread
+            self._reports.call_later(0, functools.partial(self._report, state.error))
+
+    def _report(self, error: EventError) -> None:
+        self._settings.exceptions.handle(error)
 
 
 def _left(deadline: Deadline) -> float:

@@ -79,6 +79,16 @@ class ListenerWorker:
 
     # -- entrance
 
+    def attached(self, subscription: Subscription) -> None:
+        """It has a subscription now; its queue may be another than the provider's name for the listener says."""
+        self.subscription = subscription
+        self.queue = self._settlement.queue = subscription.queue
+
+    def open(self) -> None:
+        """Let deliveries start, those too that came meanwhile."""
+        self.inbox.open()
+        self.wake()
+
     def on_delivery(self, delivery: Delivery) -> None:
         """Called by the provider. Never blocks."""
         if self.inbox.put(delivery):
@@ -137,7 +147,11 @@ class ListenerWorker:
         try:
             if verdict is None or result is None:
                 item.pending = verdict
-                self._scheduler.call_later(self.inbox.keep(item), self.wake)
+                pause = self.inbox.keep(item)
+                if pause:
+                    self._scheduler.call_later(pause, self.wake)
+                else:
+                    self._finish(item, RELEASE, Result.RELEASED)
             else:
                 self.inbox.done(item)
                 self._finish(item, verdict, result)

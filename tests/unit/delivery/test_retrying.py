@@ -38,7 +38,7 @@ def test_attempts(asynchronous: bool) -> None:
     async def on_async(e: Any) -> None:
         on(e)
 
-    with managed(listening(on_async if asynchronous else on), retry=QUICK, observers=[outcomes]) as manager:
+    with managed(listening(on_async if asynchronous else on), retry=QUICK, observers=[outcomes], workers=1) as manager:
         manager.send_event(Placed(), id="x")
         results = [(o.result.value, o.attempt, o.failures) for o in outcomes.wait(3)]
         letters = list(manager.dead_letters())
@@ -56,7 +56,7 @@ def test_success_after_failures() -> None:
         if tries[e.number] < 4:
             raise ValueError
 
-    with managed(listening(on), retry=QUICK, observers=[outcomes]) as manager:
+    with managed(listening(on), retry=QUICK, observers=[outcomes], workers=1) as manager:
         manager.send_event(Placed())
         last = outcomes.wait(2)[1]
         health = manager.health().listeners["listener"]
@@ -201,8 +201,9 @@ def test_throttle(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
             raise ValueError
 
     with caplog.at_level(logging.INFO), managed(listening(on), provider=provider, observers=[outcomes]) as manager:
-        for _ in range(10):
-            provider.deliver("listener").settled.wait()
+        for number in range(10):
+            provider.deliver("listener")
+            outcomes.wait(number + 1)
         for _ in range(20):
             provider.deliver("listener")
         times = starts.wait(12)
