@@ -28,6 +28,12 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
+def check_policy(retry: Any, where: str) -> None:
+    """ConfigurationError for a retry policy that is none."""
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise ConfigurationError(f"{where}(retry={retry!r}): give a RetryPolicy")
+
+
 def place(thing: Any) -> str:
     """Where a class or function was written, for error messages: ``module.QualifiedName``."""
     return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', repr(thing))}"
@@ -72,6 +78,7 @@ def event(name: str = "", durable: bool = False, *, retry: RetryPolicy | None = 
         raise ConfigurationError(f"write @event() with parentheses on {place(name)}")
     if name:
         check_name(name, "event name")
+    check_policy(retry, "event")
 
     def declare(cls: type[E]) -> type[E]:
         if not isinstance(cls, type):

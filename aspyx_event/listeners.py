@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Callable, Generic, Optional, TypeVar, Union, get_args, get_origin
 
-from aspyx_event.events import EventDescriptor, check_name, describe_event, place
+from aspyx_event.events import EventDescriptor, check_name, check_policy, describe_event, place
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.retry import RetryPolicy
 from aspyx_event.typehints import accepts, hint_of_first_parameter
@@ -91,6 +91,7 @@ def event_listener(
         raise ConfigurationError(f"write @event_listener(EventType) on {place(event_type)}")
     if name:
         check_name(name, "listener name")
+    check_policy(retry, "event_listener")
     for option, value in (("concurrency", concurrency), ("prefetch", prefetch)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ConfigurationError(f"event_listener({option}={value!r}): a whole number from 1 on")

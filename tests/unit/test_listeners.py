@@ -149,6 +149,14 @@ def test_bad_numbers(option: str, value: Any) -> None:
         event_listener(Placed, **{option: value})
 
 
+def test_no_policy() -> None:
+    """A retry policy that is none is refused, for events and listeners."""
+    with pytest.raises(ConfigurationError, match=r"event_listener\(retry=3\): give a RetryPolicy"):
+        event_listener(Placed, retry=3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"event\(retry=3\): give a RetryPolicy"):
+        event(retry=3)  # type: ignore[arg-type]
+
+
 def test_undecorated_event() -> None:
     """A listener for an undecorated class names both."""
 
