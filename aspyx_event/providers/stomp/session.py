@@ -32,10 +32,12 @@ class Session:
         """Send a frame and wait for its receipt. Raises ErrorFrame, LinkLost, ProviderUnavailable."""
         self.link.wait(self.link.ask(command, headers, body), self.deadline, what or command)
 
-    def subscribe(self, destination: str, headers: dict[str, str], *, ack: str = "client-individual") -> None:
-        """Subscribe under the id ``s`` and wait for the receipt; messages come out of ``next``."""
-        self.link.consume("s", self._on_message)
-        self.ask("SUBSCRIBE", {**headers, "destination": destination, "id": "s", "ack": ack}, what=destination)
+    def subscribe(
+        self, destination: str, headers: dict[str, str], *, ack: str = "client-individual", name: str = "s"
+    ) -> None:
+        """Subscribe under an id and wait for the receipt; messages come out of ``next``."""
+        self.link.consume(name, self._on_message)
+        self.ask("SUBSCRIBE", {**headers, "destination": destination, "id": name, "ack": ack}, what=destination)
 
     def next(self, patience: float) -> Message | None:
         """The next message; None when none came for so many seconds, or the deadline passed."""

@@ -27,7 +27,7 @@ from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Confirmation, Delivery, OnDelivery, Subscription
 from aspyx_event.providers.stomp.channel import Channel
-from aspyx_event.providers.stomp.dialects import Dialect
+from aspyx_event.providers.stomp.dialects import Dialect, Source
 from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
@@ -129,10 +129,13 @@ class StompSubscription(Subscription):
         with self._changed:
             self._link = link
             self._forget()
-            first = self._subscribe_for_more(link)
+            asked = [self._subscribe_for_more(link)]
+            for source in self.dialect.more_sources(self._queue, self.listener):
+                asked.append(self._subscribe(link, source, 1))
         try:
-            if first is not None:
-                link.wait(first, Deadline(_ATTACH_TIMEOUT), f"SUBSCRIBE {self._queue}")
+            for answer in asked:
+                if answer is not None:
+                    link.wait(answer, Deadline(_ATTACH_TIMEOUT), f"SUBSCRIBE {self._queue}")
         except ProviderError as error:
             self.detach(link)
             raise attach_error(
@@ -174,13 +177,15 @@ class StompSubscription(Subscription):
             return None
         if self._consumers >= _MANY_CONSUMERS and more < self._granted // 4:
             return None
+        return self._subscribe(link, self.dialect.source(self._queue, self.listener), more)
+
+    def _subscribe(self, link: Link, source: Source, amount: int) -> Confirmation[None]:
         self._consumers += 1
-        self._granted += more
+        self._granted += amount
         name = f"c{self._consumers}"
-        source = self.dialect.source(self._queue, self.listener)
         link.consume(name, lambda headers, body: self._received(link, headers, body))
         own = {"destination": source.destination, "id": name, "ack": "client-individual"}
-        return link.ask("SUBSCRIBE", {**source.headers, **self.dialect.flow(more), **own})
+        return link.ask("SUBSCRIBE", {**source.headers, **self.dialect.flow(amount), **own})
 
     def set_credit(self, credit: int) -> None:
         """See Subscription. A lower credit leaves more at the broker's side of the flow than is handed over."""

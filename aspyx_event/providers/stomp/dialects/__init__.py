@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.providers.stomp.dialects.activemq import ActiveMQDialect
 from aspyx_event.providers.stomp.dialects.artemis import ArtemisDialect
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
+from aspyx_event.providers.stomp.dialects.rabbitmq import RabbitMQDialect
 from aspyx_event.providers.stomp.settings import StompSettings
 
-_DIALECTS: dict[str, type[Dialect]] = {"artemis": ArtemisDialect}
+_DIALECTS: dict[str, type[Dialect]] = {
+    "artemis": ArtemisDialect,
+    "rabbitmq": RabbitMQDialect,
+    "activemq": ActiveMQDialect,
+}
 _SERVERS = {"ActiveMQ-Artemis": "artemis", "RabbitMQ": "rabbitmq", "ActiveMQ": "activemq"}
 
 

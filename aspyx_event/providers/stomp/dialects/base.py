@@ -67,6 +67,10 @@ class Dialect(ABC):
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
         """Where a queue (canonical name) is read from; the listener is known for those of listeners."""
 
+    def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:  # noqa: ARG002
+        """Further ways to the same queue, which are attached along with ``source``."""
+        return []
+
     @abstractmethod
     def flow(self, amount: int) -> Mapping[str, str]:
         """The SUBSCRIBE headers that let the broker send ahead so many messages, or bytes."""
