@@ -10,7 +10,6 @@ import heapq
 import itertools
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ class Queue:
 
 
 class Bus:
-    """The broker in memory. Thread-safe. Lives as long as somebody holds it; its thread only while it is in use."""
+    """The broker in memory. Thread-safe. Its thread lives only while it is in use."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
@@ -245,12 +244,22 @@ class Bus:
                 if handed is None:
                     self._pumping = False
                     return
-            queue, consumer, message = handed
+            self._hand_over(*handed)
+
+    def _hand_over(self, queue: Queue, consumer: Consumer, message: Message) -> None:
+        try:
             with consumer.handing:
                 if consumer.open:
                     consumer.receive(queue, consumer, message)
-                    continue
-            self.settle(consumer, queue, message, back=True)
+                    return
+        except BaseException:  # Ctrl-C in a sender's thread: the bus must not stand still, nor the message be lost
+            with self._lock:
+                self._pumping = False
+                consumer.unsettled -= 1
+                queue.messages.appendleft(message)
+                self._active.add(queue)
+            raise
+        self.settle(consumer, queue, message, back=True)
 
     def _match(self) -> tuple[Queue, Consumer, Message] | None:
         while self._active:
@@ -275,7 +284,8 @@ class Bus:
                 self._by_event.get(event, {}).pop(own, None)
 
 
-_shared: weakref.WeakValueDictionary[str, Bus] = weakref.WeakValueDictionary()
+_shared: dict[str, Bus] = {}
+"""Kept as long as the process lives, as the events in them are."""
 _shared_lock = threading.Lock()
 
 
