@@ -1,0 +1,89 @@
+"""The public API as a whole."""
+
+from __future__ import annotations
+
+import inspect
+import types
+
+import pytest
+
+import aspyx_event
+from tests.unit.support import run_script
+
+
+def test_all_is_what_the_package_offers() -> None:
+    """``__all__`` is sorted, and exactly what the package offers, apart from its modules."""
+    offered = {
+        name
+        for name, value in vars(aspyx_event).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    offered -= {"annotations", "TYPE_CHECKING", "Any"}
+    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider"} >= offered
+    assert set(aspyx_event.__all__) <= offered
+    assert aspyx_event.__all__ == sorted(aspyx_event.__all__)
+
+
+def test_every_exception_is_at_the_top() -> None:
+    """Every exception of aspyx_event.exceptions is at the top level."""
+    from aspyx_event import exceptions
+
+    found = {
+        name for name, value in vars(exceptions).items() if inspect.isclass(value) and issubclass(value, Exception)
+    }
+    assert found <= set(aspyx_event.__all__)
+
+
+def test_everything_public_has_a_docstring() -> None:
+    """Everything public has a docstring."""
+    for name in aspyx_event.__all__:
+        assert inspect.getdoc(getattr(aspyx_event, name)), name
+
+
+def test_unknown_attribute() -> None:
+    """An unknown attribute is an AttributeError."""
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = aspyx_event.Nothing
+
+
+FOREIGN = ("proton", "cproton", "stomp", "rich", "click", "flask", "django")
+
+
+@pytest.mark.parametrize("statement", ["import aspyx_event", "from aspyx_event import *"])
+def test_import_is_light(statement: str) -> None:
+    """Importing the package imports neither proton nor stomp nor rich, and starts no thread."""
+    result = run_script(f"""
+import sys, threading
+{statement}
+print([name for name in {FOREIGN} if name in sys.modules], threading.active_count())
+""")
+    assert (result.stdout, result.stderr) == ("[] 1\n", "")
+
+
+def test_logging_is_left_alone() -> None:
+    """Importing and using the package configures no logging."""
+    result = run_script("""
+import logging
+from aspyx_event import EventManager
+with EventManager("local://"):
+    pass
+root = logging.getLogger()
+print(root.handlers, root.level == logging.WARNING, logging.getLogger("aspyx_event").handlers)
+""")
+    assert result.stdout == "[] True []\n"
+
+
+def test_without_the_extra() -> None:
+    """Without the package of a provider, using it names the extra to install."""
+    result = run_script("""
+import sys
+sys.modules["proton"] = sys.modules["cproton"] = None
+import aspyx_event
+for use in (lambda: aspyx_event.AMQPProvider("web"), lambda: aspyx_event.EventManager("amqp://me:hunter2@h")):
+    try:
+        use()
+    except Exception as error:
+        text = f"{error} {error.__cause__}"
+        print("pip install aspyx-event[amqp]" in text, "hunter2" in text)
+""")
+    assert result.stdout == "True False\nTrue False\n", result.stderr
