@@ -1,4 +1,10 @@
-"""Read through a queue once: rounds of credit that the broker uses up or returns at once."""
+"""Read through a queue once, and know where it ends.
+
+A drain makes the broker use up credit or return it: what it returns is the end of the queue. Artemis may answer a
+drain that follows closely on another one with the end of the first, and ignore the second (measured). So there is one
+at the beginning, which is enough for a short queue; a long one is read with plain credit, and the next drain comes
+when that has become quiet.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,10 @@ from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
 from aspyx_event.providers.amqp.receiving import Refused
+from aspyx_event.timing import Deadline
+
+_QUIET = 0.1
+_UNANSWERED = 5
 
 _Item = Union[tuple[int, bytes], None, Exception]
 
@@ -28,7 +38,8 @@ class Scan:
         self.opened: Future[None] = Future()
         self._window = window
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._in_round = 0
+        self._taken = 0
+        self._granted = 0
         self._draining = False
         self._in_flight = 0
         self._finished = False
@@ -38,18 +49,29 @@ class Scan:
 
     def next(self, timeout: float) -> tuple[int, bytes] | None:
         """The next message, None after the last one. Raises ProviderUnavailable."""
+        deadline = Deadline(timeout)
+        silent = 0
         while True:
             try:
-                item = self._items.get(timeout=timeout)
+                item = self._items.get(timeout=min(_QUIET, deadline.left() or 0))
             except queue.Empty:
-                raise ProviderUnavailable(f"{self.connection.where}: no answer while reading {self.node}") from None
+                if deadline.passed:
+                    raise ProviderUnavailable(f"{self.connection.where}: no answer while reading {self.node}") from None
+                silent += 1
+                if not self._draining or silent % _UNANSWERED == 0:
+                    self.connection.post(self._drain)
+                continue
             if isinstance(item, Exception):
                 raise item
             if item is not None:
-                return item
-            if self._in_round == 0:
-                return None
-            self.connection.post(self._round)
+                self._count()
+            return item
+
+    def _count(self) -> None:
+        self._taken += 1
+        if self._taken * 2 >= self._window:
+            taken, self._taken = self._taken, 0
+            self.connection.post(lambda: self._grant(taken))
 
     def settle(self, token: int, *, accept: bool) -> None:
         """Settle one message."""
@@ -71,11 +93,19 @@ class Scan:
         self.connection.on_end.append(self._end)
         self._link = self.connection.engine.receiver(self.node, self, own_session=own_session)
 
-    def _round(self) -> None:
-        if self._link is not None and self._link.open:
-            self._in_round = 0
+    def _grant(self, count: int) -> None:
+        if self._link is not None and self._link.open and not self._draining and not self._finished:
+            self._granted += count
+            self.connection.engine.flow(self._link, count)
+
+    def _drain(self) -> None:
+        """Ask for the rest; once more when the last time was not answered."""
+        link = self._link
+        if link is not None and link.open and not self._finished:
+            more = 0 if self._granted else self._window
+            self._granted += more
             self._draining = True
-            self.connection.engine.drain(self._link, self._window)
+            self.connection.engine.drain(link, more)
 
     def _end(self, error: ProviderError) -> None:
         self._link = None
@@ -84,7 +114,21 @@ class Scan:
 
     def _finish(self) -> None:
         self._finished = True
+        self._give_back()
         self._detach_if_done()
+
+    def _give_back(self) -> None:
+        """What arrived and nobody asked for, and the credit for more: a link that stays open must not go round."""
+        link = self._link
+        if link is None or not link.open:
+            return
+        credit = self.connection.engine.credit(link)
+        if credit:
+            self.connection.engine.flow(link, -credit)
+        while not self._items.empty():
+            item = self._items.get()
+            if isinstance(item, tuple):
+                self.settled(item[0], False)
 
     def _detach_if_done(self) -> None:
         if self._finished and not self._in_flight and self._link is not None:
@@ -108,21 +152,32 @@ class Scan:
     def link_opened(self) -> None:
         """Begin."""
         resolve(self.opened)
-        self._round()
+        self._drain()
 
     def link_received(self, messages: Received) -> None:
         """Collect."""
         self._in_flight += len(messages)
-        self._in_round += len(messages)
+        self._granted -= len(messages)
         for item in messages:
             self._items.put(item)
-        self.link_credit()
+        if self._finished:
+            self._give_back()
+            self._detach_if_done()
+        else:
+            self.link_credit()
 
     def link_credit(self) -> None:
-        """The round is over when the broker has used or returned all of it."""
-        if self._draining and self._link is not None and self.connection.engine.credit(self._link) == 0:
-            self._draining = False
+        """A drain is over when the broker has used or returned all credit."""
+        link = self._link
+        if not self._draining or self._finished or link is None or self.connection.engine.credit(link) > 0:
+            return
+        self._draining = False
+        if self._granted:
+            self._granted = 0
             self._items.put(None)
+        else:
+            self._taken = 0
+            self._grant(self._window)
 
     def link_outcome(self, token: int, outcome: Outcome) -> None:
         """A receiving link sends nothing."""

@@ -125,27 +125,21 @@ class Engine:
     def sender(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a sending link."""
         session = self._session_for(own_session)
-        wrapper = session.sender(node.link_name or self._link_name(node))
+        wrapper = session.sender(self._link_name(node))
         fill(wrapper.target, node)
-        wrapper.source.address = node.address if node.properties else None
-        wrapper.snd_settle_mode = proton.Link.SND_SETTLED if node.properties else proton.Link.SND_UNSETTLED
-        return self._attach(wrapper, node, owner, session, own_session, outgoing=True)
+        wrapper.snd_settle_mode = proton.Link.SND_UNSETTLED
+        return self._attach(wrapper, owner, session, own_session, outgoing=True)
 
     def receiver(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a receiving link, without credit."""
         session = self._session_for(own_session)
-        wrapper = session.receiver(node.link_name or self._link_name(node))
+        wrapper = session.receiver(self._link_name(node))
         fill(wrapper.source, node)
-        wrapper.target.address = node.address if node.properties else None
-        wrapper.snd_settle_mode = proton.Link.SND_MIXED if node.properties else proton.Link.SND_UNSETTLED
+        wrapper.snd_settle_mode = proton.Link.SND_UNSETTLED
         wrapper.rcv_settle_mode = proton.Link.RCV_FIRST
-        return self._attach(wrapper, node, owner, session, own_session, outgoing=False)
+        return self._attach(wrapper, owner, session, own_session, outgoing=False)
 
-    def _attach(
-        self, wrapper: Any, node: Node, owner: LinkOwner, session: Any, own: bool, *, outgoing: bool
-    ) -> Link:
-        if node.properties:
-            wrapper.properties = {proton.symbol(key): value for key, value in node.properties}
+    def _attach(self, wrapper: Any, owner: LinkOwner, session: Any, own: bool, *, outgoing: bool) -> Link:
         link = Link(wrapper._impl, wrapper, owner, session, own, outgoing, {}, {}, [])
         self._links[c.addressof(link.impl)] = link
         wrapper.open()

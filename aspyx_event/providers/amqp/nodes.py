@@ -17,8 +17,6 @@ class Node:
     copy: bool = False
     """Browse: read without taking."""
     selector: Optional[str] = None
-    link_name: Optional[str] = None
-    properties: tuple[tuple[str, bool], ...] = ()
 
     def __str__(self) -> str:
         return self.address or "(dynamic)"

@@ -14,7 +14,7 @@ from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 Hosts = tuple[tuple[str, int], ...]
 
 URL_PORT, URL_TLS_PORT = 5672, 5671
-BROKERS = ("artemis", "rabbitmq")
+BROKERS = ("artemis",)
 
 _SMALLEST_FRAME = 512  # the specification's minimum
 _LARGEST_FRAME = 0xFFFFFFFF
@@ -31,7 +31,7 @@ class AMQPSettings:
     heartbeat: seconds; a peer that is silent for two of them is lost. connect_timeout: seconds for one host.
     max_frame_size: bytes. error_queue: instead of the one that the prefix gives.
     declare: False creates and checks nothing on the broker; queues must be there, or come into being by attaching.
-    broker: ``artemis`` or ``rabbitmq``, where the broker's own word is not to be taken.
+    broker: ``artemis``, where the broker's own word for what it is cannot be taken.
     virtual_host: what the open frame names as host, instead of the host's name.
 
     Raises ConfigurationError that names the option.
