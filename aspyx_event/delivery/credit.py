@@ -17,4 +17,4 @@ def adapted_credit(concurrency: int, seconds_each: float) -> int:
     floor = min(MAXIMUM, 2 * concurrency)
     if seconds_each <= 0:
         return MAXIMUM
-    return max(floor, min(MAXIMUM, int(AHEAD * concurrency / seconds_each)))
+    return max(floor, int(min(MAXIMUM, AHEAD * concurrency / seconds_each)))

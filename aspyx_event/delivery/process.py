@@ -7,6 +7,7 @@ import concurrent.futures.thread  # noqa: F401 - registers its exit hook, before
 import contextlib
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -53,8 +54,8 @@ class AbandonedThreads:
 abandoned_threads = AbandonedThreads()
 _running: dict[int, tuple[Stoppable, int]] = {}
 """By id: the manager and its process. It is kept alive, because its threads work on also when nobody else holds it."""
-_waiting: dict[int, threading.Event] = {}
-"""By id: what run() waits for."""
+_waiting: dict[int, queue.SimpleQueue[None]] = {}
+"""By id: what run() waits for. No Event: setting one in a signal handler deadlocks when the signal meets its wait()."""
 
 
 def started(manager: Stoppable) -> None:
@@ -66,7 +67,7 @@ def stopped(manager: Stoppable) -> None:
     """The manager is stopped, and a run() that waits for it may end."""
     _running.pop(id(manager), None)
     if id(manager) in _waiting:
-        _waiting[id(manager)].set()
+        _waiting[id(manager)].put(None)
 
 
 def check_process(pid: int | None) -> None:
@@ -141,17 +142,17 @@ def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 def run_until_signal(manager: Stoppable, timeout: float) -> int:
     """The body of ``EventManager.run()``."""
-    wanted = threading.Event()
+    wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def on_signal(name: str) -> None:
         logger.info("%s: stopping", name)
-        wanted.set()
+        wanted.put(None)
 
     with signals(on_signal):
         _waiting[id(manager)] = wanted
         try:
             manager.start()
-            wanted.wait()
+            wanted.get()
         finally:
             del _waiting[id(manager)]
         result = manager.stop(timeout)

@@ -96,8 +96,8 @@ class ListenerWorker:
 
     def wake(self) -> None:
         """Something changed that may let waiting deliveries start."""
-        while self.inbox.wants_worker():
-            self._hire()
+        while self.inbox.wants_worker() and self._hire():
+            pass
 
     def health(self, *, connected: bool) -> ListenerHealth:
         """A snapshot of the listener."""
@@ -119,11 +119,13 @@ class ListenerWorker:
 
     # -- a worker's turn
 
-    def _hire(self) -> None:
+    def _hire(self) -> bool:
         try:
             self._submit(self._turn)
         except RuntimeError:  # the executor, or the interpreter, shuts down: stop() releases what waits
             self.inbox.worker_gone()
+            return False
+        return True
 
     def _turn(self) -> None:
         try:

@@ -1,0 +1,224 @@
+"""The inbox and the throttle: who may start, and that no wake-up is lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aspyx_event import EventError, Outcome, ProviderError, RetryPolicy, SendRejected
+from aspyx_event.delivery import inbox as inbox_module
+from aspyx_event.delivery import throttle as throttle_module
+from aspyx_event.delivery.credit import MAXIMUM, adapted_credit, initial_credit
+from aspyx_event.delivery.inbox import Inbox
+from aspyx_event.delivery.throttle import FAILURES_IN_A_ROW, PROBE_EVERY, Throttle
+from tests.unit.delivery.events import Placed, listening
+from tests.unit.fake_provider import FakeDelivery, FakeProvider, confirmed, refused
+from tests.unit.support import Collected, managed
+
+
+def delivery(key: str | None = None) -> FakeDelivery:
+    return FakeDelivery(FakeProvider(), b"", {} if key is None else {"cloudEvents_partitionkey": key})
+
+
+def opened(concurrency: int) -> Inbox:
+    inbox = Inbox(concurrency)
+    inbox.open()
+    return inbox
+
+
+def test_workers_are_wanted_up_to_the_concurrency() -> None:
+    """Every delivery wants a worker until there are as many as may run."""
+    inbox = opened(2)
+    assert [inbox.put(delivery()) for _ in range(3)] == [True, True, False]
+    first, second = inbox.take(), inbox.take()
+    assert first is not None
+    assert second is not None
+    assert inbox.in_flight == 3
+    inbox.done(first)
+    assert inbox.take() is not None
+    assert not inbox.wants_worker()
+
+
+def test_nothing_starts_before_it_is_open() -> None:
+    """Until it is open nothing is wanted; then what waits is."""
+    inbox = Inbox(1)
+    assert not inbox.put(delivery())
+    assert not inbox.wants_worker()
+    inbox.open()
+    assert inbox.wants_worker()
+    assert inbox.take() is not None
+
+
+def test_a_worker_that_could_not_be_had() -> None:
+    """A worker that could not be had is wanted again."""
+    inbox = opened(1)
+    assert inbox.put(delivery())
+    inbox.worker_gone()
+    assert inbox.wants_worker()
+
+
+def test_closed() -> None:
+    """A closed inbox releases what waits and what still comes, and lets nothing start."""
+    inbox = opened(1)
+    waiting, late = [delivery("k"), delivery("k"), delivery()], delivery()
+    for one in waiting:
+        inbox.put(one)
+    running = inbox.take()
+    assert inbox.close() == 2
+    assert not inbox.put(late)
+    assert [one.settled.items for one in (*waiting, late)] == [[], ["released"], ["released"], ["released"]]
+    assert running is not None
+    assert inbox.keep(running) == 0.0
+    assert waiting[0].settled.items == ["released"]
+    assert inbox.take() is None
+    assert inbox.state == "stopped"
+
+
+@given(st.integers(1, 8), st.lists(st.sampled_from(["put", "take", "done"]), max_size=80), st.data())
+def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> None:
+    """However deliveries and workers come and go: when something may start, a worker is on its way."""
+    inbox, hired, running = opened(concurrency), 0, list[Any]()
+    key = st.sampled_from(["a", "b", None])
+    for step in steps:
+        if step == "put":
+            hired += inbox.put(delivery(data.draw(key)))
+        elif step == "take" and hired:
+            hired -= 1
+            item = inbox.take()
+            running += [item] if item is not None else []
+        elif step == "done" and running:
+            inbox.done(running.pop(data.draw(st.integers(0, len(running) - 1))))
+            hired += 1  # its worker comes back for the next one
+        assert len(running) + hired <= concurrency
+    while hired or running:
+        while hired:
+            hired -= 1
+            item = inbox.take()
+            running += [item] if item is not None else []
+        if running:
+            inbox.done(running.pop())
+            hired += 1
+    assert inbox.in_flight == 0
+
+
+def test_throttle() -> None:
+    """From the tenth failure on, one probe at a time, five seconds apart, until a success."""
+    throttle = Throttle()
+    changes = [throttle.failed(100.0) for _ in range(FAILURES_IN_A_ROW)]
+    assert changes == [False] * 9 + [True]
+    assert throttle.active
+    assert throttle.closed_for(100.0) == PROBE_EVERY
+    assert throttle.closed_for(106.0) == 0
+    assert not throttle.failed(106.0)
+    assert throttle.closed_for(108.0) == pytest.approx(3.0)
+    assert throttle.succeeded()
+    assert not throttle.active
+    assert throttle.closed_for(108.0) == 0
+    assert not throttle.succeeded()
+
+
+@given(st.integers(1, 300), st.floats(0, 1000))
+def test_credit(concurrency: int, seconds: float) -> None:
+    """The credit is between twice the concurrency and 512, and about 100 ms of work."""
+    credit = adapted_credit(concurrency, seconds)
+    assert min(MAXIMUM, 2 * concurrency) <= credit <= MAXIMUM
+    assert initial_credit(concurrency, None) == min(MAXIMUM, 2 * concurrency)
+    assert initial_credit(concurrency, 7) == 7
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chaos(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys, failures, throttling, unconfirmed copies and lost connections: every delivery ends, once."""
+    monkeypatch.setattr(inbox_module, "PAUSE", 0.005)
+    monkeypatch.setattr(throttle_module, "PROBE_EVERY", 0.005)
+    chance, lock = random.Random(seed), threading.Lock()
+    provider, outcomes = FakeProvider(), Collected[Outcome]()
+
+    def likely(share: float) -> bool:
+        with lock:
+            return chance.random() < share
+
+    def on(_e: Placed) -> None:
+        if likely(0.6):
+            raise ValueError
+
+    provider.on_forward = lambda: refused(SendRejected("full")) if likely(0.2) else confirmed()
+    policy = RetryPolicy(immediate=1, immediate_wait=(0,), delayed=(1,))
+    with managed(listening(on, concurrency=3), provider=provider, retry=policy, observers=[outcomes]) as manager:
+        deliveries = []
+        for number in range(300):
+            key = chance.choice(["a", "b", None])
+            deliveries.append(provider.deliver("listener", b'{"number": %d}' % number, key=key))
+            if likely(0.02):
+                chance.choice(deliveries).lost = True
+        assert len(outcomes.wait(300)) == 300
+        assert manager.health().listeners["listener"].in_flight == 0
+    assert len(outcomes.items) == 300
+    assert all(one.lost or one.settled.items == ["accepted"] for one in deliveries)
+
+
+def test_a_listener_that_cancels_itself() -> None:
+    """A coroutine that raises CancelledError has failed like with any other error."""
+    import asyncio
+
+    outcomes = Collected[Outcome]()
+
+    async def cancelled(_e: Any) -> None:
+        raise asyncio.CancelledError
+
+    with managed(listening(cancelled), observers=[outcomes]) as manager:
+        manager.send_event(Placed())
+        outcome = outcomes.wait()[0]
+    assert outcome.result.value == "dead_lettered"
+    assert isinstance(outcome.error, EventError)
+    assert "was cancelled" in str(outcome.error)
+
+
+def test_a_listener_that_returns_an_awaitable() -> None:
+    """Whatever awaitable a listener returns is awaited."""
+    seen = Collected[str]()
+
+    class Later:
+        def __await__(self) -> Any:
+            seen("awaited")
+            yield from ()
+
+    with managed(listening(lambda e: Later())) as manager:
+        manager.send_event(Placed())
+        assert seen.wait() == ["awaited"]
+
+
+def test_a_subscription_that_does_not_close(caplog: pytest.LogCaptureFixture) -> None:
+    """A subscription that does not close is a WARNING, and stop goes on."""
+    provider = FakeProvider()
+    with managed(listening(lambda e: None), provider=provider) as manager:
+
+        def fail(timeout: Any = None) -> None:
+            raise ProviderError("no answer")
+
+        monkey: Any = provider.subscriptions["listener"]
+        monkey.close = fail
+        manager.stop()
+    assert "listener listener: its subscription did not close: no answer" in caplog.text
+    assert provider.stops == 1
+
+
+@pytest.mark.parametrize("failure", ["refused", "never"])
+def test_a_replay_that_fails(failure: str) -> None:
+    """A replay that is not confirmed is a ProviderError, and the dead letter stays."""
+    from concurrent.futures import Future
+
+    provider = FakeProvider()
+    letter = FakeDelivery(provider, b"{}", {"cloudEvents_id": "x", "ev_error_queue": "Placed::listener"})
+    taking: Any = provider
+    taking.take = lambda queue, event_id, timeout: letter
+    provider.on_forward = Future if failure == "never" else lambda: refused(SendRejected("full"))
+    expected = pytest.raises(ProviderError, match="full" if failure == "refused" else "it stays where it is")
+    with managed(listening(lambda e: None), provider=provider) as manager, expected:
+        manager.replay("x", timeout=0.01)
+    assert letter.settled.items == ["released"]
