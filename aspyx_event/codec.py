@@ -38,6 +38,7 @@ class Codec(Protocol):
 
     def encode(self, event: Any, descriptor: EventDescriptor) -> bytes:
         """Raises CodecError."""
+        ...
 
     def decode(self, envelope: Envelope, descriptor: EventDescriptor) -> Any:
         """Raises CodecError."""

@@ -66,12 +66,16 @@ def envelope_pipeline(order: int = 0) -> Callable[[P], P]:
         raise ConfigurationError(f"envelope_pipeline(order={order!r}): a number")
 
     def declare(cls: P) -> P:
-        if not isinstance(cls, type) or not issubclass(cls, EnvelopePipeline):
-            raise ConfigurationError(f"@envelope_pipeline stands on {place(cls)}: derive it from EnvelopePipeline")
+        _check_base(cls)
         setattr(cls, _DECLARATION, PipelineDeclaration(order))
         return cls
 
     return declare
+
+
+def _check_base(cls: Any) -> None:
+    if not isinstance(cls, type) or not issubclass(cls, EnvelopePipeline):
+        raise ConfigurationError(f"@envelope_pipeline stands on {place(cls)}: derive it from EnvelopePipeline")
 
 
 def pipeline_declaration(cls: Any) -> PipelineDeclaration | None:
