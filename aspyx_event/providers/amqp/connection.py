@@ -130,7 +130,8 @@ class Connection:
 
     def _say_goodbye(self) -> None:
         self._closing = True
-        self.engine.close()
+        if self.engine is not None:
+            self.engine.close()
 
     def _run(self) -> None:
         try:
