@@ -140,6 +140,13 @@ def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
 
+def _wait(wanted: queue.SimpleQueue[None]) -> None:
+    """Wait in steps: a signal that comes just before a thread blocks does not wake it, and is handled when it wakes."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return wanted.get(timeout=0.5)
+
+
 def run_until_signal(manager: Stoppable, timeout: float) -> int:
     """The body of ``EventManager.run()``."""
     wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -152,7 +159,7 @@ def run_until_signal(manager: Stoppable, timeout: float) -> int:
         _waiting[id(manager)] = wanted
         try:
             manager.start()
-            wanted.get()
+            _wait(wanted)
         finally:
             del _waiting[id(manager)]
         result = manager.stop(timeout)
