@@ -263,7 +263,10 @@ def test_use_after_fork() -> None:
     result = ended("""
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process with threads, since Python 3.12
-m = manager(lambda e: print("handled", e.number, flush=True))
+def on(e):
+    print("handled", e.number, flush=True)
+    started.set()
+m = manager(on)
 m.start()
 calls = {
     "start": m.start, "stop": m.stop, "run": m.run, "replay": lambda: m.replay("x"),
@@ -286,6 +289,7 @@ if child == 0:
     sys.exit(0)
 print("child", os.waitpid(child, 0)[1], flush=True)
 m.send_event(Placed(1))
+started.wait()
 m.stop()
 """)
     lines = result.stdout.splitlines()
