@@ -28,7 +28,6 @@ from aspyx_event.testing.relay import DIRECTIONS, Direction, Faults, Pair
 HOST = "127.0.0.1"
 _COMMAND_TIMEOUT = 10.0
 _RESET = struct.pack("ii", 1, 0)
-_AT_ONCE = 0.0
 
 
 class TcpProxy:
@@ -46,7 +45,7 @@ class TcpProxy:
         self._faults = Faults()
         self._pairs: dict[int, Pair] = {}
         self._numbers = itertools.count()
-        self._commands: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._commands: deque[tuple[Callable[[], object], Future[None]]] = deque()
         self._changed = threading.Condition()
         self._accepted = 0
         self._bytes = dict.fromkeys(DIRECTIONS, 0)
@@ -143,14 +142,10 @@ class TcpProxy:
 
     def _do(self, command: Callable[[], object]) -> None:
         done: Future[None] = Future()
-
-        def run() -> None:
-            command()
-
         with self._changed:
             if self._closing:
                 raise RuntimeError("the proxy is closed")
-            self._commands.append((run, done))
+            self._commands.append((command, done))
         self._wake()
         done.result(_COMMAND_TIMEOUT)
 
@@ -200,7 +195,7 @@ class TcpProxy:
     def _pause(self) -> float | None:
         """Seconds until something delayed is due; None: nothing is."""
         dues = [due for pair in self._pairs.values() for due in pair.dues(self._faults)]
-        return max(_AT_ONCE, min(dues) - time.monotonic()) if dues else None
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -214,18 +209,18 @@ class TcpProxy:
         for number, pair in list(self._pairs.items()):
             if number not in self._pairs:
                 continue  # a truncation cut them all
-            alive, forwarded = pair.shovel(self._faults)
-            for direction, count in forwarded.items():
-                self._forwarded(direction, count)
+            alive = pair.shovel(self._faults)
+            self._count(pair.forwarded())
             if self._faults.spent():
                 self._drop_all(reset=False)
             elif not alive:
                 self._drop([number], reset=pair.broken)
 
-    def _forwarded(self, direction: Direction, count: int) -> None:
-        if count:
+    def _count(self, forwarded: dict[Direction, int]) -> None:
+        if any(forwarded.values()):
             with self._changed:
-                self._bytes[direction] += count
+                for direction, count in forwarded.items():
+                    self._bytes[direction] += count
                 self._changed.notify_all()
 
     # -- commands, run by the thread
@@ -277,6 +272,8 @@ class TcpProxy:
                 sock.close()
 
     def _shut(self) -> None:
+        with self._changed:
+            self._closing = True
         self._drop_all(reset=True)
         self._selector.close()
         for sock in (self._listener, self._wake_in, self._wake_out):

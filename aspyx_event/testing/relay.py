@@ -64,6 +64,7 @@ class Flow:
         self.size = 0
         self.ended = False
         self.done = False
+        self._fresh = 0
 
     def wants(self) -> bool:
         """Whether more may be read."""
@@ -84,13 +85,17 @@ class Flow:
             self.size += len(piece)
             self.ended = piece == _END
 
-    def write(self, sink: socket.socket, faults: Faults) -> int:
-        """Forward what is due, at most the budget; how many bytes. Raises OSError."""
-        total = 0
+    def forwarded(self) -> int:
+        """How many bytes were forwarded since the last question."""
+        fresh, self._fresh = self._fresh, 0
+        return fresh
+
+    def write(self, sink: socket.socket, faults: Faults) -> None:
+        """Forward what is due, at most the budget. Raises OSError."""
         while True:
             due = self.due(faults)
             if due is None or due > time.monotonic() or faults.budget.get(self.direction, 1) <= 0:
-                return total
+                return
             piece = self.pieces.popleft()[1]
             if piece == _END:
                 self.done = True
@@ -100,14 +105,14 @@ class Flow:
                 sent = sink.send(piece[: faults.budget.get(self.direction, len(piece))])
             except (BlockingIOError, InterruptedError):
                 sent = 0
-            total += sent
+            self._fresh += sent
             self.size -= sent
             if self.direction in faults.budget:
                 faults.budget[self.direction] -= sent
             if sent < len(piece):
                 self.pieces.appendleft((due, piece[sent:]))
             if sent == 0:
-                return total
+                return
 
 
 class Pair:
@@ -149,8 +154,8 @@ class Pair:
             return
         yield self._client, self._events(self._up, self._down, faults, now)
         if self._target is not None:
-            events = self._events(self._down, self._up, faults, now) if self._connected else selectors.EVENT_WRITE
-            yield self._target, events
+            connecting = not self._connected and not faults.deaf
+            yield self._target, selectors.EVENT_WRITE if connecting else self._events(self._down, self._up, faults, now)
 
     def dues(self, faults: Faults) -> list[float]:
         """When pieces of it are due, as far as they can be forwarded then."""
@@ -159,21 +164,24 @@ class Pair:
         now = time.monotonic()
         return [due for flow in (self._up, self._down) if (due := flow.due(faults)) is not None and due > now]
 
-    def shovel(self, faults: Faults) -> tuple[bool, dict[Direction, int]]:
-        """Read and write what can be; whether it goes on, and how many bytes were forwarded."""
-        forwarded: dict[Direction, int] = {"up": 0, "down": 0}
-        if faults.deaf and not self.broken:
-            return True, forwarded
+    def shovel(self, faults: Faults) -> bool:
+        """Read and write what can be; whether the connection goes on."""
+        if self.broken or faults.deaf:
+            return not self.broken
         try:
             self._check_connected()
-            if self._target is not None and self._connected and not self.broken:
-                self._up.read(self._client, faults)
+            self._up.read(self._client, faults)
+            if self._target is not None and self._connected:
                 self._down.read(self._target, faults)
-                forwarded["up"] = self._up.write(self._target, faults)
-                forwarded["down"] = self._down.write(self._client, faults)
+                self._up.write(self._target, faults)
+                self._down.write(self._client, faults)
         except OSError:
             self.broken = True
-        return not self.broken and not (self._up.done and self._down.done), forwarded
+        return not self.broken and not (self._up.done and self._down.done)
+
+    def forwarded(self) -> dict[Direction, int]:
+        """How many bytes were forwarded since the last question."""
+        return {flow.direction: flow.forwarded() for flow in (self._up, self._down)}
 
     def _check_connected(self) -> None:
         if self._target is None or self._connected:

@@ -1,173 +1,155 @@
-"""The TCP proxy, between a plain client and an echo server."""
+"""TcpProxy as a proxy: forwarding, counting, its end."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from aspyx_event.testing.proxy import TcpProxy
+from tests.unit.testing.peers import HOST, Peers, eventually, receive, send_quietly
 
 
-class Echo:
-    """A server that sends back what it gets."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._serve, name="echo")]
-        self._threads[0].start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._echo, args=(connection,), name="echo-connection")
-            self._threads.append(thread)
-            thread.start()
-
-    @staticmethod
-    def _echo(connection: socket.socket) -> None:
-        with connection:
-            try:
-                while data := connection.recv(65536):
-                    connection.sendall(data)
-            except OSError:
-                return
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(5)
+def test_forwards_both_ways_and_counts(peers: Peers, proxy: TcpProxy) -> None:
+    """Bytes pass in both directions, and are counted."""
+    client, server = peers.pair()
+    client.sendall(b"question")
+    assert receive(server, 8) == b"question"
+    server.sendall(b"answer")
+    assert receive(client, 6) == b"answer"
+    assert proxy.wait_for_bytes("up", 8, 5)
+    assert proxy.wait_for_bytes("down", 6, 5)
+    assert (proxy.bytes_forwarded("up"), proxy.bytes_forwarded("down")) == (8, 6)
+    assert (proxy.connections, proxy.open_connections) == (1, 1)
 
 
-@pytest.fixture
-def echo() -> Iterator[Echo]:
-    server = Echo()
-    yield server
+def test_forwards_megabytes_while_both_talk(peers: Peers) -> None:
+    """Much data in both directions at once arrives whole and unchanged."""
+    client, server = peers.pair()
+    data = bytes(range(256)) * 4096 * 8
+    got: dict[str, bytes] = {}
+    jobs = [
+        threading.Thread(target=client.sendall, args=(data,)),
+        threading.Thread(target=server.sendall, args=(data[::-1],)),
+        threading.Thread(target=lambda: got.update(up=receive(server, len(data)))),
+        threading.Thread(target=lambda: got.update(down=receive(client, len(data)))),
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(20)
+    assert got["up"] == data
+    assert got["down"] == data[::-1]
+
+
+def test_half_close_passes(peers: Peers) -> None:
+    """One side may end its direction and still receive."""
+    client, server = peers.pair()
+    client.sendall(b"last")
+    client.shutdown(socket.SHUT_WR)
+    assert receive(server, 4) == b"last"
+    assert server.recv(1) == b""
+    server.sendall(b"reply")
+    assert receive(client, 5) == b"reply"
+
+
+def test_the_end_of_both_sides_ends_the_pair(peers: Peers, proxy: TcpProxy) -> None:
+    """A connection that both sides ended is forgotten."""
+    client, server = peers.pair()
+    client.close()
+    assert server.recv(1) == b""
     server.close()
+    assert eventually(lambda: proxy.open_connections == 0)
 
 
-@pytest.fixture
-def proxy(echo: Echo) -> Iterator[TcpProxy]:
-    with TcpProxy("127.0.0.1", echo.port) as made:
-        yield made
+def test_a_target_that_refuses_looks_like_a_reset(peers: Peers, proxy: TcpProxy) -> None:
+    """Without a target the client is disconnected at once."""
+    peers.listener.close()
+    with pytest.raises(ConnectionResetError):
+        peers.client().recv(1)
 
 
-def connect(proxy: TcpProxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+def test_a_reset_of_one_side_reaches_the_other(peers: Peers, proxy: TcpProxy) -> None:
+    """A peer that dies resets the peer behind the proxy."""
+    client, server = peers.pair()
+    client.sendall(b"x")
+    assert receive(server, 1) == b"x"
+    server.sendall(b"unread")
+    assert proxy.wait_for_bytes("down", 6, 5)
+    client.close()  # with unread bytes: the kernel answers with a reset
+    with pytest.raises(ConnectionResetError):
+        server.recv(1)
 
 
-def ask(client: socket.socket, data: bytes) -> bytes:
-    client.sendall(data)
-    answer = b""
-    while len(answer) < len(data):
-        piece = client.recv(65536)
-        if not piece:
-            break
-        answer += piece
-    return answer
+def test_waiting_has_a_deadline(proxy: TcpProxy) -> None:
+    """Waiting for what does not happen ends."""
+    assert not proxy.wait_for_connections(1, 0.05)
+    assert not proxy.wait_for_bytes("up", 1, 0.05)
 
 
-def test_it_forwards_both_ways(proxy: TcpProxy) -> None:
-    """A mebibyte goes through and comes back, and is counted."""
-    data = b"0123456789abcdef" * 65536
-    with connect(proxy) as client:
-        sender = threading.Thread(target=client.sendall, args=(data,), name="sender")
-        sender.start()
-        answer = b""
-        while len(answer) < len(data):
-            answer += client.recv(65536)
-        sender.join()
-    assert answer == data
-    assert proxy.bytes_forwarded("up") == len(data)
-    assert proxy.wait_for_connections(1)
+def test_a_taken_port_is_an_error(peers: Peers) -> None:
+    """A listen port that is in use raises and leaves nothing behind."""
+    with pytest.raises(OSError, match="in use"):
+        TcpProxy(HOST, 1, listen_port=peers.proxy.port)
 
 
-def test_cut_resets_connections_and_new_ones_work(proxy: TcpProxy) -> None:
-    """A cut ends what is connected; a new connection is served."""
-    with connect(proxy) as client:
-        assert ask(client, b"a") == b"a"
-        proxy.cut()
-        with pytest.raises(ConnectionError):
-            client.recv(1)
-    with connect(proxy) as client:
-        assert ask(client, b"b") == b"b"
-
-
-def test_refusing_until_healed(proxy: TcpProxy) -> None:
-    """cut(refuse=True) refuses new connections on the same port until heal()."""
-    proxy.cut(refuse=True)
+def test_close_is_idempotent_and_final(peers: Peers, proxy: TcpProxy) -> None:
+    """A closed proxy resets its connections, refuses new ones, and takes no commands."""
+    client, _ = peers.pair()
+    proxy.close()
+    proxy.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == f"aspyx-proxy-{proxy.port}"]
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
     with pytest.raises(ConnectionRefusedError):
-        connect(proxy)
+        peers.client()
+    with pytest.raises(RuntimeError, match="closed"):
+        proxy.cut()
+    assert "closed" in repr(proxy)
+
+
+@pytest.mark.parametrize("fault", ["heal", "stall", "deaf", "refuse"])
+@pytest.mark.parametrize("connecting", [False, True])
+def test_idle_costs_no_cpu(peers: Peers, proxy: TcpProxy, fault: str, connecting: bool) -> None:
+    """Whatever it simulates, and whatever waits in it, the proxy's thread waits instead of spinning."""
+    client, _ = peers.pair()
+    commands = {"heal": proxy.heal, "stall": proxy.stall, "deaf": proxy.deaf, "refuse": lambda: proxy.cut(refuse=True)}
+    commands[fault]()
+    if fault != "refuse":
+        send_quietly(client, b"x")
+        if connecting:
+            send_quietly(peers.client(), b"x")
+    begin = time.process_time()
+    threading.Event().wait(0.3)
+    assert time.process_time() - begin < 0.1
+
+
+def test_commands_from_many_threads(peers: Peers, proxy: TcpProxy) -> None:
+    """Commands may come from any thread at any time, while connections come and go."""
+    commands = [proxy.cut, proxy.stall, proxy.heal, proxy.deaf, lambda: proxy.delay(0.01), proxy.heal]
+
+    def work(offset: int) -> None:
+        for step in range(30):
+            commands[(step + offset) % len(commands)]()
+            with contextlib.suppress(ConnectionError), socket.create_connection((HOST, proxy.port), timeout=5) as sock:
+                sock.sendall(b"x")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
     proxy.heal()
-    with connect(proxy) as client:
-        assert ask(client, b"c") == b"c"
+    assert proxy.connections <= 120
 
 
-def test_stalled_bytes_come_after_healing(proxy: TcpProxy) -> None:
-    """A stalled direction takes bytes and forwards them only when it is healed."""
-    with connect(proxy) as client:
-        assert ask(client, b"a") == b"a"
-        proxy.stall("up")
-        client.sendall(b"late")
-        client.settimeout(0.2)
-        with pytest.raises(OSError, match="timed out"):
-            client.recv(1)
-        proxy.heal()
-        client.settimeout(5)
-        assert client.recv(16) == b"late"
-
-
-def test_a_deaf_proxy_accepts_and_says_nothing(proxy: TcpProxy) -> None:
-    """A deaf proxy accepts connections and neither reads nor forwards."""
-    proxy.deaf()
-    with connect(proxy) as client:
-        client.sendall(b"anybody?")
-        client.settimeout(0.2)
-        with pytest.raises(OSError, match="timed out"):
-            client.recv(1)
-        assert proxy.bytes_forwarded("up") == 0
-        proxy.heal()
-        client.settimeout(5)
-        assert client.recv(16) == b"anybody?"
-
-
-def test_delay(proxy: TcpProxy) -> None:
-    """Bytes are forwarded late by the delay, each way."""
-    proxy.delay(0.2)
-    with connect(proxy) as client:
-        began = time.monotonic()
-        assert ask(client, b"x") == b"x"
-        assert time.monotonic() - began >= 0.4
-
-
-def test_truncate_forwards_exactly_so_many_bytes(proxy: TcpProxy) -> None:
-    """truncate forwards the given number of further bytes and then closes."""
-    with connect(proxy) as client:
-        assert ask(client, b"abc") == b"abc"
-        proxy.truncate("down", 2)
-        client.sendall(b"defgh")
-        received = b""
-        while piece := client.recv(16):
-            received += piece
-    assert received == b"de"
-
-
-def test_closing_leaves_nothing(echo: Echo) -> None:
-    """A closed proxy has no thread and no port, and commands to it are an error."""
-    proxy = TcpProxy("127.0.0.1", echo.port)
-    with connect(proxy) as client:
-        assert ask(client, b"a") == b"a"
-        proxy.close()
-        proxy.close()
-    with pytest.raises(ConnectionRefusedError):
-        connect(proxy)
-    with pytest.raises(RuntimeError):
-        proxy.cut()
+def test_repr_shows_the_state(proxy: TcpProxy) -> None:
+    """The repr says what is wrong at the moment."""
+    assert "forwarding" in repr(proxy)
+    proxy.stall("up")
+    proxy.delay(1)
+    assert "stalled-up delay=1" in repr(proxy)
