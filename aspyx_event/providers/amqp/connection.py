@@ -34,9 +34,7 @@ class Connection:
     when the thread has let go of everything.
     """
 
-    def __init__(
-        self, sock: socket.socket, settings: AMQPSettings, host: str, port: int, *, container: str
-    ) -> None:
+    def __init__(self, sock: socket.socket, settings: AMQPSettings, host: str, port: int, *, container: str) -> None:
         self.where = f"{host}:{port}"
         self.opened: Future[dict[str, Any]] = Future()
         self.ended: Future[ProviderError] = Future()
@@ -268,4 +266,3 @@ class Connection:
             except BLOCKED:
                 return True
             engine.sent(count)
-

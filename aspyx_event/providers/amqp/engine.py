@@ -46,6 +46,8 @@ class Engine:
         self._connection: Any = proton.Connection()
         self._collector: Any = proton.Collector()
         self._connection.collect(self._collector)
+        self._transport: Any
+        self._sasl: Any
         self._transport, self._sasl = bind(self._connection, settings, host, container=container)
         self._session: Any = None
         self._handlers = {

@@ -218,9 +218,7 @@ class AMQPProvider(Provider):
         subscription = AMQPSubscription(
             listener, self.queue_name(listener), on_delivery, self._forward, credit=credit, on_close=self._forget
         )
-        self._persistently(
-            deadline, lambda channel, dialect: self._attach(subscription, channel, dialect, deadline)
-        )
+        self._persistently(deadline, lambda channel, dialect: self._attach(subscription, channel, dialect, deadline))
         with self._lock:
             self._subscriptions.append(subscription)
         if subscription.receiver is None or not subscription.receiver.alive:  # lost before the supervisor knew of it
@@ -288,9 +286,7 @@ class AMQPProvider(Provider):
 
     def _forward(self, data: bytes, destination: str, headers: Mapping[str, str], delay: float) -> Confirmation[None]:
         plain = "::" not in destination
-        copy = mapping.copy(
-            data, headers, durable=True if plain else None, keep_expiry=not plain, delay=delay
-        )
+        copy = mapping.copy(data, headers, durable=True if plain else None, keep_expiry=not plain, delay=delay)
         dialect = self._known_dialect()
         node = dialect.delayed_target(destination, delay) if delay > 0 else dialect.queue_target(destination)
         return self._outbox.post(Message(node, copy, headers.get(CE_ID)))

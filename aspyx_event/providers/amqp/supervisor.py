@@ -190,9 +190,7 @@ class Supervisor:
         deadline = Deadline(settings.connect_timeout if left is None else min(settings.connect_timeout, left))
         sock = connect(host, port, deadline=deadline, stop=self._stop)
         if settings.secure:  # a new context each time: certificate files get renewed
-            sock = handshake(
-                sock, tls_context(settings), host, f"{host}:{port}", deadline=deadline, stop=self._stop
-            )
+            sock = handshake(sock, tls_context(settings), host, f"{host}:{port}", deadline=deadline, stop=self._stop)
         connection = Connection(sock, settings, host, port, container=self._container)
         self._attempted = connection
         connection.start()
@@ -271,4 +269,3 @@ def _as_provider_error(error: BaseException) -> ProviderError:
     if isinstance(error, ProviderError):
         return error
     return ProviderUnavailable(str(error)) if isinstance(error, EventError) else ProviderUnavailable(repr(error))
-

@@ -161,9 +161,7 @@ def test_a_deleted_queue_comes_back(provider: AMQPProvider, artemis_management: 
     assert inbox.wait(1)[0].read().id == "id-4"
 
 
-def test_an_error_in_the_io_thread_reconnects(
-    make_provider: MakeProvider, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_in_the_io_thread_reconnects(make_provider: MakeProvider, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever goes wrong in the I/O thread is logged, tears the connection down, and ends in a new one."""
     states = States()
     provider = make_provider(on_state=states)

@@ -38,9 +38,7 @@ def test_a_non_durable_queue(provider: AMQPProvider, artemis_management: Artemis
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_per_process_queue(
-    make_provider: MakeProvider, artemis_management: ArtemisManagement, durable: bool
-) -> None:
+def test_a_per_process_queue(make_provider: MakeProvider, artemis_management: ArtemisManagement, durable: bool) -> None:
     """A per_process queue bears the server's name, is as durable as its event, and goes away by itself."""
     provider = make_provider(server_name="the-server", prefix="app")
     listener = a_listener(an_event(durable=durable), per_process=True)

@@ -13,7 +13,7 @@ from aspyx_event.cli.screen import PlainScreen, RichScreen, screen
 
 
 def test_the_demo_tells_the_whole_story(capsys: pytest.CaptureFixture[str]) -> None:
-    """Sent, handled, failed, retried, dead-lettered, replayed: each is told, and in that order for the hopeless order."""
+    """Sent, failed, retried, dead-lettered, replayed: all is told, in that order for the hopeless order."""
     assert main(["demo", "--plain"]) == 0
     output = capsys.readouterr().out
     fate = next(line for line in output.splitlines() if line.startswith("order-4  ")).split("  ", 1)[1].split(" > ")

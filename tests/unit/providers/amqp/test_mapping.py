@@ -86,11 +86,7 @@ def test_a_delay_is_an_annotation() -> None:
 def test_foreign_properties(properties: dict[str, Any], id: Any, count: int) -> None:
     """Strings stay, numbers and booleans become their text, what has no text is ignored; ids of all types are known."""
     envelope = from_proton(body=b"{}", inferred=True, properties=properties, id=id, delivery_count=count)
-    expected = {
-        key: _text(value)
-        for key, value in properties.items()
-        if isinstance(value, (str, int, uuid.UUID))
-    }
+    expected = {key: _text(value) for key, value in properties.items() if isinstance(value, (str, int, uuid.UUID))}
     assert envelope.wire_headers == expected
     assert envelope.native_id == (None if id is None else _text(id))
     assert envelope.delivery_count == count
