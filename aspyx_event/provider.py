@@ -16,6 +16,9 @@ The contract, beyond the signatures:
 * After a reconnect every declared queue is declared again, and every subscription is attached again.
 * Deliveries of an old connection are no longer ``alive``; settling one does nothing, because the broker gives the
   message to somebody else.
+* A subscription that is refused later on is reported by ``on_state`` with its queue and the error, and tried again; when
+  it is attached again, with its queue and no error.
+* Deliveries that are not ``alive`` do not count against a subscription's credit.
 * Foreign exceptions never leave a provider: it raises, and sets, those of ``aspyx_event.exceptions``.
 """
 
@@ -174,7 +177,10 @@ class Provider(ABC):
 
     @abstractmethod
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
-        """Send to the event's address. Never blocks; while there is no connection the message waits."""
+        """Send to the event's address. Never blocks; while there is no connection the message waits.
+
+        Before the first ``start`` it raises ProviderUnavailable, or answers a confirmation that failed with it.
+        """
 
     @abstractmethod
     def subscribe(
@@ -187,7 +193,10 @@ class Provider(ABC):
 
     @abstractmethod
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
-        """Read what lies in a plain queue without taking it. Ends after the last message."""
+        """Read what lies in a plain queue without taking it. Ends after the last message.
+
+        ``timeout`` bounds each step; what goes wrong is raised by the iterator.
+        """
 
     @abstractmethod
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:

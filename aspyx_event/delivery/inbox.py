@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections import deque
 
 from aspyx_event.delivery.lanes import Item, Lanes
@@ -185,4 +186,6 @@ def _opened(delivery: Delivery) -> Item:
     except Exception as error:
         logger.exception("a delivery could not be read")
         envelope = Envelope(unreadable=f"the provider failed with {type(error).__name__}")
+    if not envelope.id:  # a foreign STOMP client's message may reach AMQP without any: logs and replay need one
+        envelope.native_id = str(uuid.uuid4())
     return Item(delivery, envelope, attempt=envelope.attempt)

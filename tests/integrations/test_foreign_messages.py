@@ -176,3 +176,14 @@ def test_a_forged_attempt_count_does_no_harm(bench: Bench, attempt: str) -> None
     bench.send(Message(body='{"id": 1}', properties={"ev_attempt": attempt, "ev_error_queue": "other::queue"}))
     [(handled, _)] = bench.wait_handled(1)
     assert handled.id == 1
+
+
+def test_a_message_without_any_id_gets_one(bench: Bench) -> None:
+    """A poison message that has no id at all gets one on its way to the error queue, by which it can be replayed."""
+    bench.send(data(b"hello"))
+    [letter] = bench.wait_dead(1)
+    assert letter.id
+    bench.manager.replay(letter.id)
+    bench.wait_handled(0)
+    again = bench.wait_dead(1)
+    assert again[0].id == letter.id

@@ -172,6 +172,7 @@ class AMQPProvider(Provider):
         for subscription in list(self._subscriptions):
             try:
                 self._attach(subscription, channel, dialect, deadline)
+                self._tell(ProviderState(True, None, subscription.queue))  # it may have been refused before
             except ProviderUnavailable:
                 raise
             except EventError as error:
