@@ -71,7 +71,7 @@ class Channel:
     up(link): on that thread, for each new connection, before ``link`` shows it; what it raises ends the attempt.
     down(error, pause): on that thread, when a connection was lost or an attempt failed; ``pause`` None means lost.
     first: done with the first connection, or failed when there is no hope for one.
-    final: errors of the first attempt that end it all.
+    final: errors before the first connection that end it all. patience: seconds for the attempts until then.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Channel:
         up: Callable[[Link], None],
         down: Callable[[BaseException, Optional[float]], None],
         final: tuple[type[BaseException], ...] = HOPELESS,
+        patience: float | None = None,
     ) -> None:
         self.name = name
         self.first: Future[None] = Future()
@@ -89,6 +90,8 @@ class Channel:
         self._up = up
         self._down = down
         self._final = final
+        # A little less, so that the attempt ends, and says in which phase, before whoever waits for it gives up.
+        self._patience = Deadline(None if patience is None else patience * 0.95)
         self._stop = threading.Event()
         self._recycle: Optional[Link] = None
         self._deadline = Deadline(_GOODBYE)
@@ -167,7 +170,8 @@ class Channel:
         return True
 
     def _attempt(self) -> Link:
-        link = self._opening = self._opener.open(self.name, stop=self._stop)
+        timeout = None if self.first.done() else self._patience.left()
+        link = self._opening = self._opener.open(self.name, stop=self._stop, timeout=timeout)
         try:
             self._up(link)
         except BaseException:

@@ -6,7 +6,7 @@ import concurrent.futures
 import logging
 import threading
 from collections.abc import Iterator
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 _SETUP_TIMEOUT = 30.0
 _REDECLARE_TIMEOUT = 10.0
+_INSIST = 0.25
+
+T = TypeVar("T")
 
 
 class StompProvider(Provider):
@@ -138,7 +141,7 @@ class StompProvider(Provider):
         self._dialect = None
         self._publisher.open()
         channel = self._channel = Channel(
-            f"aspyx-stomp-{self.server_name}-publish", self._opener, up=self._up, down=self._down
+            f"aspyx-stomp-{self.server_name}-publish", self._opener, up=self._up, down=self._down, patience=timeout
         )
         channel.start()
         try:
@@ -211,12 +214,25 @@ class StompProvider(Provider):
         """See Provider."""
         self._started()
         self._declared.setdefault(target, [])
-        self._declare(target, Deadline(timeout))
+        deadline = Deadline(timeout)
+        self._insist(lambda: self._declare(target, deadline), deadline)
 
     def _declare(self, target: Declarable, deadline: Deadline) -> None:
         dialect = self._started()
         dialect.check(target)
         self._declared[target] = dialect.declare(self._sessions, target, deadline)
+
+    def _insist(self, call: Callable[[], T], deadline: Deadline) -> T:
+        """A call that finds no connection is made again while its time lasts."""
+        while True:
+            try:
+                return call()
+            except ProviderUnavailable:
+                channel = self._channel
+                if channel is None or deadline.passed:
+                    raise
+                left = deadline.left()
+                channel.stopping.wait(_INSIST if left is None else min(_INSIST, left))
 
     def findings(self) -> list[str]:
         """See Provider."""
@@ -251,7 +267,7 @@ class StompProvider(Provider):
         subscription = StompSubscription(
             listener, queue, on_delivery, credit=credit, dialect=dialect, publisher=self._publisher
         )
-        channel = self._consumer(subscription)
+        channel = self._consumer(subscription, deadline.left())
         channel.start()
         try:
             channel.first.result(deadline.left())
@@ -267,7 +283,7 @@ class StompProvider(Provider):
             self._subscriptions.append(subscription)
         return subscription
 
-    def _consumer(self, subscription: StompSubscription) -> Channel:
+    def _consumer(self, subscription: StompSubscription, patience: float | None) -> Channel:
         queue = subscription.queue
         reported = [False]
 
@@ -287,20 +303,20 @@ class StompProvider(Provider):
 
         final = (*HOPELESS, AttachRefused)
         name = f"aspyx-stomp-{self.server_name}-consume-{queue}"
-        channel = subscription.channel = Channel(name, self._opener, up=up, down=down, final=final)
+        channel = subscription.channel = Channel(name, self._opener, up=up, down=down, final=final, patience=patience)
         return channel
 
     # -- the error queue -------------------------------------------------------------------------------------------
 
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
         """See Provider."""
-        dialect = self._started()
-        return iter(dialect.browse(self._sessions, queue, Deadline(timeout)))
+        dialect, deadline = self._started(), Deadline(timeout)
+        return iter(self._insist(lambda: dialect.browse(self._sessions, queue, deadline), deadline))
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
         """See Provider."""
-        dialect = self._started()
-        return take(self._sessions, dialect, self._publisher, queue, event_id, Deadline(timeout))
+        dialect, deadline = self._started(), Deadline(timeout)
+        return self._insist(lambda: take(self._sessions, dialect, self._publisher, queue, event_id, deadline), deadline)
 
 
 def _check_installed() -> None:

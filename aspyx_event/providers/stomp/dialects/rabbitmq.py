@@ -7,8 +7,9 @@ there, and also to the exchange ``<event>`` where an AMQP provider has declared 
 What was measured with 4.0.5 and shapes this file:
 
 * A refused frame is answered by an ERROR without receipt-id, maybe still by a receipt, and the end of the connection.
-* A queue cannot be declared without consuming from it, except by a SUBSCRIBE under an id that is taken: the plugin
-  declares first, then complains about the id. With ``/amq/queue/`` that tells whether a queue is there.
+* Only a SUBSCRIBE binds, and it consumes too, which must not happen to a queue whose listener is away. A SUBSCRIBE
+  under an id that is taken declares the queue, then fails, before it consumes. Declaring an exclusive queue that way
+  tells whether there is one of this name already: RESOURCE_LOCKED. If not, it goes with the connection.
 * The plugin declares a SEND's queue once per connection, and confirms what it sends into nothing afterwards. So the
   queues of delays, which delete themselves, are named after the hour, and live longer than that.
 * A NACK, an UNSUBSCRIBE and a DISCONNECT all count a delivery on quorum queues, which drop a message after 20 of
@@ -17,9 +18,10 @@ What was measured with 4.0.5 and shapes this file:
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
-from typing import ClassVar, Optional
+from typing import Callable, ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
@@ -28,7 +30,7 @@ from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
-from aspyx_event.providers.stomp.errors import attach_error, refusal_of
+from aspyx_event.providers.stomp.errors import ErrorFrame, attach_error, refusal_of
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Session, Sessions
 from aspyx_event.providers.stomp.settings import StompSettings
@@ -40,6 +42,8 @@ _BUCKET = 3600
 _BUCKET_MARGIN = 600
 _LONGEST_DELAY = 40 * 24 * 3600.0
 _STEPS = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82, 100)
+_LOCKED = "RESOURCE_LOCKED"
+_LOCK_TRIES, _LOCK_PAUSE = 10, 0.1
 _BROWSE_AHEAD = 10_000
 _BROWSE_PATIENCE = 1.0
 
@@ -149,17 +153,18 @@ class RabbitMQDialect(Dialect):
         try:
             if isinstance(target, str):
                 return self._declare_plain(sessions, target, deadline)
-            return self._declare_listener(sessions, queue, target, deadline)
+            return _insisting(lambda: self._declare_listener(sessions, queue, target, deadline))
         except ProviderError as error:
             who = f"queue {queue!r}" if isinstance(target, str) else f"listener {target.name!r}: queue {queue!r}"
             address = queue if isinstance(target, str) else target.event.name
             raise attach_error(f"{who} cannot be declared", error, address=address, queue=queue) from error
 
     def _declare_plain(self, sessions: Sessions, queue: str, deadline: Deadline) -> list[str]:
-        arguments = {"durable": "true", "auto-delete": "false", "x-queue-type": "classic"}
+        arguments = {"durable": "true", "auto-delete": "false", "exclusive": "false", "x-queue-type": "classic"}
         with sessions.session(deadline) as session:
             session.subscribe(_PROBE, {})
-            refusal = _refused(session, f"/queue/{queue}", arguments)
+            # Not as /queue/: that would be declared without waiting for an answer.
+            refusal = _refused(session, _PROBE, {**arguments, "x-queue-name": queue})
         if "already exists" in refusal:
             return []
         self._other_arguments(refusal, queue)
@@ -197,9 +202,15 @@ class RabbitMQDialect(Dialect):
         return True
 
     def _queue_exists(self, sessions: Sessions, name: str, deadline: Deadline) -> bool:
+        exclusive = {"x-queue-name": name, "durable": "false", "auto-delete": "true", "exclusive": "true"}
         with sessions.session(deadline) as session:
             session.subscribe(_PROBE, {})
-            return "already exists" in _refused(session, f"/amq/queue/{name}", {})
+            refusal = _refused(session, _PROBE, exclusive)
+        if "already exists" in refusal:  # the id, not the queue
+            return False
+        if _LOCKED not in refusal and "PRECONDITION_FAILED" not in refusal:
+            raise ErrorFrame(refusal)
+        return True
 
     def _create(self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline) -> None:
         """Declare and bind. It is empty yet, so nothing is consumed."""
@@ -209,7 +220,7 @@ class RabbitMQDialect(Dialect):
 
     def _other_arguments(self, refusal: str, queue: str) -> None:
         if "inequivalent arg" not in refusal:
-            raise ProviderError(f"queue {queue!r} cannot be declared: {refusal}")
+            raise ErrorFrame(refusal)
         self._foreign.add(queue)
 
     # -- the error queue -------------------------------------------------------------------------------------------
@@ -241,6 +252,19 @@ def delay_step(seconds: float) -> int:
     while wanted > 10 * _STEPS[-1] * scale // 100:
         scale *= 10
     return next(step * scale // 10 for step in _STEPS if step * scale // 10 >= wanted)
+
+
+def _insisting(declare: Callable[[], list[str]]) -> list[str]:
+    """Another process that looks whether the queue exists holds it for a moment."""
+    pause = threading.Event()
+    for _ in range(_LOCK_TRIES):
+        try:
+            return declare()
+        except ProviderError as error:
+            if _LOCKED not in (refusal_of(error) or ""):
+                raise
+            pause.wait(_LOCK_PAUSE)
+    return declare()
 
 
 def _arguments(queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
