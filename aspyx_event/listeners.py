@@ -99,7 +99,13 @@ def event_listener(
     def declare(target: L) -> L:
         own = check_name(name or getattr(target, "__name__", ""), "listener name")
         declaration = ListenerDeclaration(event_type, own, bool(per_process), concurrency, prefetch, retry)
-        setattr(target, _DECLARATION, declaration)
+        try:
+            setattr(target, _DECLARATION, declaration)
+        except (AttributeError, TypeError):
+            raise ConfigurationError(
+                f"@event_listener stands on {place(target)}, which takes no attributes: "
+                "it belongs on a class or function"
+            ) from None
         return target
 
     return declare

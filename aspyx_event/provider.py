@@ -16,8 +16,8 @@ The contract, beyond the signatures:
 * After a reconnect every declared queue is declared again, and every subscription is attached again.
 * Deliveries of an old connection are no longer ``alive``; settling one does nothing, because the broker gives the
   message to somebody else.
-* A subscription that is refused later on is reported by ``on_state`` with its queue and the error, and tried again; when
-  it is attached again, with its queue and no error.
+* A subscription that is refused later on is reported by ``on_state`` with its queue and the error, and tried again;
+  once it is attached again, with its queue and no error.
 * Deliveries that are not ``alive`` do not count against a subscription's credit.
 * Foreign exceptions never leave a provider: it raises, and sets, those of ``aspyx_event.exceptions``.
 """

@@ -41,6 +41,7 @@ class EventRegistry:
         self._listeners: dict[str, EventListenerDescriptor] = {}
         self._pipelines: list[Any] = []
         self._instances: dict[Any, Any] = {}
+        self._watchers: list[Callable[[EventListenerDescriptor], None]] = []
 
     # -- what is in it
 
@@ -67,6 +68,18 @@ class EventRegistry:
         found = self._by_type.get(cls)
         return found if found is not None else self._add_event(describe_event(cls))
 
+    def watch(self, watcher: Callable[[EventListenerDescriptor], None]) -> Callable[[], None]:
+        """Call ``watcher`` with every listener that is registered from now on; answers the call that ends it."""
+        with self._lock:
+            self._watchers.append(watcher)
+
+        def end() -> None:
+            with self._lock:
+                if watcher in self._watchers:
+                    self._watchers.remove(watcher)
+
+        return end
+
     # -- filling it
 
     def register(self, *things: Any) -> EventRegistry:
@@ -86,8 +99,9 @@ class EventRegistry:
     def scan(self, package: Union[str, ModuleType]) -> EventRegistry:
         """Import a package with all its modules and register what is decorated and defined there. Returns the registry.
 
-        ``__main__`` modules are left alone, because importing one runs it. Scanning twice changes nothing. Raises
-        ConfigurationError for a module that cannot be imported, and like ``register``.
+        ``__main__`` modules are left alone, because importing one runs it, and so are folders without ``__init__.py``.
+        Scanning twice changes nothing. Raises ConfigurationError for a module that cannot be imported, and like
+        ``register``.
         """
         for module in _modules(package):
             for thing in list(vars(module).values()):
@@ -156,6 +170,8 @@ class EventRegistry:
                 )
             self._add_event(listener.event)
             self._listeners[listener.name] = listener
+            for watcher in self._watchers:
+                watcher(listener)
 
     def _add_pipeline(self, thing: Any) -> None:
         with self._lock:

@@ -5,11 +5,7 @@ from __future__ import annotations
 AHEAD = 0.1
 """Seconds of work to have at hand."""
 MAXIMUM = 512
-
-
-def initial_credit(concurrency: int, prefetch: int | None) -> int:
-    """The credit to start with: the configured one, or twice the concurrency."""
-    return prefetch if prefetch is not None else min(MAXIMUM, 2 * concurrency)
+MEASURED_EVERY = 32
 
 
 def adapted_credit(concurrency: int, seconds_each: float) -> int:
@@ -18,3 +14,38 @@ def adapted_credit(concurrency: int, seconds_each: float) -> int:
     if seconds_each <= 0:
         return MAXIMUM
     return max(floor, int(min(MAXIMUM, AHEAD * concurrency / seconds_each)))
+
+
+class Credit:
+    """The credit of one listener. Races between its workers cost accuracy, nothing else.
+
+    A configured ``prefetch`` is never changed. Otherwise the credit follows the measured rate, and deliveries that wait
+    behind another one of their key come on top, up to 512: a backlog of one key must not keep away all others.
+    """
+
+    __slots__ = ("_base", "_concurrency", "_fixed", "_measured", "_seconds_each", "current")
+
+    def __init__(self, concurrency: int, prefetch: int | None) -> None:
+        self._concurrency = concurrency
+        self._fixed = prefetch is not None
+        self._base = prefetch if prefetch is not None else min(MAXIMUM, 2 * concurrency)
+        self._seconds_each = 0.0
+        self._measured = 0
+        self.current = self._base
+        """What the subscription was told last."""
+
+    def measured(self, seconds: float) -> None:
+        """A delivery was handled in so many seconds."""
+        self._seconds_each += (seconds - self._seconds_each) / 16
+        self._measured += 1
+        if not self._fixed and self._measured % MEASURED_EVERY == 0:
+            self._base = adapted_credit(self._concurrency, self._seconds_each)
+
+    def change(self, parked: int) -> int | None:
+        """The credit to set now, with so many deliveries waiting behind their key; None: it is near enough."""
+        wanted = self._base if self._fixed else min(MAXIMUM, self._base + parked)
+        free = self.current - parked
+        if wanted == self.current or self._base * 3 <= free * 4 <= self._base * 5:
+            return None
+        self.current = wanted
+        return wanted

@@ -12,7 +12,6 @@ from typing import Any, Callable
 
 from aspyx_event.codec import Codec
 from aspyx_event.delivery.attempt import Attempts
-from aspyx_event.delivery.credit import initial_credit
 from aspyx_event.delivery.inbox import Inbox
 from aspyx_event.delivery.loop import LoopThread
 from aspyx_event.delivery.outcome import Observer, Outcome, Result
@@ -130,7 +129,7 @@ class Dispatcher:
             observers=(self._count, *self._settings.observers),
         )
         self._workers[listener.name] = worker
-        credit = initial_credit(concurrency, listener.prefetch)
+        credit = worker.credit.current
         worker.attached(self._provider.subscribe(listener, worker.on_delivery, credit=credit, timeout=timeout))
         if len(self._workers) == 1:
             self._watch()

@@ -19,7 +19,7 @@ class ListenerHealth:
     state: running, throttled (it only fails and is probed), paused (a copy could not be written), detached (the broker
     refused the subscription or the connection is gone), stopped.
     in_flight: deliveries handed over and not settled. handled, failed, dead_lettered: successful deliveries, failed
-    attempts, events in the error queue. last_handled_at: Unix time.
+    attempts, events in the error queue. last_handled_at: Unix time. expired: events whose time to live was over.
     """
 
     state: str
@@ -29,6 +29,7 @@ class ListenerHealth:
     dead_lettered: int
     last_error: Optional[str]
     last_handled_at: Optional[float]
+    expired: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Counters:
         self.handled = 0
         self.failed = 0
         self.dead_lettered = 0
+        self.expired = 0
         self.last_error: Optional[str] = None
         self.last_handled_at: Optional[float] = None
 
@@ -64,6 +66,8 @@ class Counters:
                 self.last_handled_at = time.time()
             elif outcome.result is Result.DEAD_LETTERED:
                 self.dead_lettered += 1
+            elif outcome.result is Result.EXPIRED:
+                self.expired += 1
             if outcome.error is not None:
                 self.last_error = f"{type(outcome.error).__name__}: {text_of(outcome.error)}"
 
@@ -78,6 +82,7 @@ class Counters:
                 dead_lettered=self.dead_lettered,
                 last_error=self.last_error,
                 last_handled_at=self.last_handled_at,
+                expired=self.expired,
             )
 
 

@@ -136,7 +136,12 @@ class Inbox:
     def in_flight(self) -> int:
         """Deliveries that are not settled."""
         with self._lock:
-            return len(self._running) + self._reading + len(self._arrived) + len(self._startable) + len(self._lanes)
+            return len(self._running) + self._reading + len(self._arrived) + len(self._startable) + self._lanes.parked
+
+    @property
+    def parked(self) -> int:
+        """Deliveries that wait behind another one of their key."""
+        return self._lanes.parked
 
     @property
     def state(self) -> str:

@@ -34,10 +34,12 @@ class Item:
 class Lanes:
     """The keys that are being handled, and the items that wait behind them. Not thread-safe."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_waiting", "parked")
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Item]] = {}
+        self.parked = 0
+        """How many items wait behind others."""
 
     def admit(self, item: Item) -> bool:
         """True: start it. False: it waits behind an earlier one of its key."""
@@ -49,6 +51,7 @@ class Lanes:
             self._waiting[key] = deque()
             return True
         lane.append(item)
+        self.parked += 1
         return False
 
     def leave(self, item: Item) -> Item | None:
@@ -58,6 +61,7 @@ class Lanes:
             return None
         lane = self._waiting[key]
         if lane:
+            self.parked -= 1
             return lane.popleft()
         del self._waiting[key]
         return None
@@ -67,7 +71,5 @@ class Lanes:
         items = [item for lane in self._waiting.values() for item in lane]
         for lane in self._waiting.values():
             lane.clear()
+        self.parked = 0
         return items
-
-    def __len__(self) -> int:
-        return sum(len(lane) for lane in self._waiting.values())

@@ -10,6 +10,7 @@ from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
 from aspyx_event.delivery.sender import Sender
 from aspyx_event.delivery.wiring import unmet
 from aspyx_event.exceptions import ConfigurationError, EventError
+from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Provider, ProviderState
 from aspyx_event.registry import EventRegistry
 from aspyx_event.timing import Deadline, Scheduler
@@ -30,6 +31,7 @@ class Startup:
         self._dispatcher: Optional[Dispatcher] = None
         self._connected: Optional[bool] = None
         self._reports = Scheduler("aspyx-reports")
+        self._unwatch: Callable[[], None] = lambda: None
 
     def run(self, *, timeout: float, listen: bool) -> tuple[Sender, Optional[Dispatcher]]:
         """The parts of a running manager. Raises what the provider raises, within ``timeout`` seconds."""
@@ -52,6 +54,7 @@ class Startup:
             if self._dispatcher is not None:
                 for listener, target in targets.items():
                     self._dispatcher.attach(listener, target, timeout=_left(deadline))
+                self._unwatch = self._registry.watch(_too_late)
             self._warn()
         except BaseException:
             self._undo()
@@ -94,6 +97,7 @@ class Startup:
 
     def close(self, timeout: float) -> None:
         """After the provider's end: no more reports to the exception handlers."""
+        self._unwatch()
         self._reports.close(timeout)
 
     def _on_state(self, state: ProviderState) -> None:
@@ -114,6 +118,12 @@ class Startup:
 
     def _report(self, error: EventError) -> None:
         self._settings.exceptions.handle(error)
+
+
+def _too_late(listener: EventListenerDescriptor) -> None:
+    logger.warning(
+        "listener %s is registered after start(): it gets no events before the manager is started again", listener.name
+    )
 
 
 def _left(deadline: Deadline) -> float:

@@ -9,7 +9,7 @@ import time
 from typing import Callable
 
 from aspyx_event.delivery.attempt import Attempts, Stopping
-from aspyx_event.delivery.credit import adapted_credit
+from aspyx_event.delivery.credit import Credit
 from aspyx_event.delivery.health import Counters, ListenerHealth
 from aspyx_event.delivery.inbox import Inbox
 from aspyx_event.delivery.lanes import Item
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 TURN = 16
 """Deliveries a worker handles before it gives other listeners their turn."""
-CREDIT_EVERY = 32
 HANDLER_WARNING = 60.0
 
 
@@ -73,9 +72,8 @@ class ListenerWorker:
         self._scheduler = scheduler
         self._stopping = stopping
         self._settled = settled
-        self._observers = (self.counters.count, self._adapt, *observers)
-        self._seconds_each = 0.0
-        self._measured = 0
+        self._observers = (self.counters.count, self._measure, *observers)
+        self.credit = Credit(inbox.concurrency, listener.prefetch)
 
     # -- entrance
 
@@ -131,6 +129,7 @@ class ListenerWorker:
         try:
             for _ in range(TURN):
                 item = self.inbox.take()
+                self._fit_credit()
                 if item is None:
                     return
                 self._process(item)
@@ -260,14 +259,16 @@ class ListenerWorker:
                 logger.info("listener %s succeeds again", self.listener.name)
                 self.wake()
 
-    def _adapt(self, outcome: Outcome) -> None:
-        """Fit the credit to the measured rate. Races between workers cost accuracy, nothing else."""
-        if self.listener.prefetch is not None or outcome.result is not Result.HANDLED:
+    def _measure(self, outcome: Outcome) -> None:
+        if outcome.result is Result.HANDLED:
+            self.credit.measured(outcome.seconds)
+
+    def _fit_credit(self) -> None:
+        if self.subscription is None:
             return
-        self._seconds_each += (outcome.seconds - self._seconds_each) / 16
-        self._measured += 1
-        if self._measured % CREDIT_EVERY == 0 and self.subscription is not None:
-            self.subscription.set_credit(adapted_credit(self.inbox.concurrency, self._seconds_each))
+        change = self.credit.change(self.inbox.parked)
+        if change is not None:
+            self.subscription.set_credit(change)
 
     def __repr__(self) -> str:
         return f"<ListenerWorker {self.listener.name} {self.inbox.state} in_flight={self.inbox.in_flight}>"

@@ -222,7 +222,7 @@ def test_credit_adapts() -> None:
         for _ in range(100):
             provider.deliver("quick")
             provider.deliver("fixed")
-        credits = provider.subscriptions["quick"].credits.wait(3)
+        credits = provider.subscriptions["quick"].credits.wait(2)
         assert credits[0] == 4
         assert all(4 <= credit <= 512 for credit in credits)
         assert provider.subscriptions["fixed"].credits.items == [7]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aspyx_event import EventError, Outcome, ProviderError, RetryPolicy, SendRejected
 from aspyx_event.delivery import inbox as inbox_module
 from aspyx_event.delivery import throttle as throttle_module
-from aspyx_event.delivery.credit import MAXIMUM, adapted_credit, initial_credit
+from aspyx_event.delivery.credit import MAXIMUM, MEASURED_EVERY, Credit, adapted_credit
 from aspyx_event.delivery.inbox import Inbox
 from aspyx_event.delivery.throttle import FAILURES_IN_A_ROW, PROBE_EVERY, Throttle
 from tests.unit.delivery.events import Placed, listening
@@ -127,8 +127,22 @@ def test_credit(concurrency: int, seconds: float) -> None:
     """The credit is between twice the concurrency and 512, and about 100 ms of work."""
     credit = adapted_credit(concurrency, seconds)
     assert min(MAXIMUM, 2 * concurrency) <= credit <= MAXIMUM
-    assert initial_credit(concurrency, None) == min(MAXIMUM, 2 * concurrency)
-    assert initial_credit(concurrency, 7) == 7
+    assert Credit(concurrency, None).current == min(MAXIMUM, 2 * concurrency)
+
+
+def test_the_credit_follows_the_rate_and_the_backlog_of_keys() -> None:
+    """The credit grows with the rate and with what waits behind keys, to 512; a configured one stays."""
+    credit, fixed = Credit(4, None), Credit(4, 7)
+    assert credit.change(parked=0) is None
+    assert credit.change(parked=8) == 16
+    assert credit.change(parked=9) is None, "a change of a few is not worth a frame"
+    assert credit.change(parked=0) == 8
+    for _ in range(MEASURED_EVERY):
+        credit.measured(0.002)
+        fixed.measured(0.002)
+    assert credit.change(parked=0) == adapted_credit(4, 0.002 * (1 - (15 / 16) ** MEASURED_EVERY))
+    assert credit.change(parked=10_000) == MAXIMUM
+    assert fixed.change(parked=500) is None
 
 
 @pytest.mark.parametrize("seed", range(4))

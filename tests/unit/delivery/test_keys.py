@@ -76,6 +76,26 @@ def test_keys_do_not_block_each_other() -> None:
     assert [number for key, number in items if key == "slow"] == [0, 1, 2, 3]
 
 
+def test_a_backlog_of_one_key_does_not_keep_away_the_others() -> None:
+    """More events of one key than the listener's credit wait behind a slow one; other keys are handled meanwhile."""
+    seen, gate = Collected[Any](), Gate()
+
+    def on(e: Placed) -> None:
+        if e.number == 0:
+            gate.hold()
+        seen(e.number)
+
+    with managed(listening(on), workers=2) as manager:
+        manager.send_event(Placed(0), key="slow")
+        gate.wait_reached()
+        for number in range(1, 31):
+            manager.send_event(Placed(number), key="slow")
+        manager.send_event(Placed(99), key="quick")
+        assert seen.wait(1) == [99]
+        gate.open()
+        assert seen.wait(32)[1:] == list(range(31))
+
+
 def test_a_delayed_retry_does_not_hold_back_its_key() -> None:
     """Later events of a key go on while an earlier one waits for its delayed retry."""
     seen = Collected[Any]()
@@ -128,13 +148,13 @@ def test_lanes(keys: list[str | None], random: Any) -> None:
     while running:
         keyed = [i.envelope.key for i in running if i.envelope.key]
         assert len(keyed) == len(set(keyed))
-        assert len(lanes) == len(items) - len(running) - len(finished)
+        assert lanes.parked == len(items) - len(running) - len(finished)
         done = running.pop(random.randrange(len(running)))
         finished.append(done)
         following = lanes.leave(done)
         running += [following] if following else []
     assert len(finished) == len(items)
-    assert len(lanes) == 0
+    assert lanes.parked == 0
     for key in ("a", "b"):
         assert [i for i in finished if i.envelope.key == key] == [i for i in items if i.envelope.key == key]
     assert all(lanes.admit(item(key)) for key in {k for k in keys if k})
@@ -146,5 +166,5 @@ def test_clear() -> None:
     first, second, third = item("k"), item("k"), item("k")
     assert [lanes.admit(i) for i in (first, second, third)] == [True, False, False]
     assert lanes.clear() == [second, third]
-    assert len(lanes) == 0
+    assert lanes.parked == 0
     assert lanes.leave(first) is None

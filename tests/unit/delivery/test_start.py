@@ -342,3 +342,19 @@ def test_two_starts_at_once() -> None:
         gate.open()
         starter.join(DEADLINE)
         assert manager.health().live
+
+
+def test_a_listener_registered_too_late_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A listener registered after start() gets a warning and no events, and the table says so; a restart helps."""
+    seen = Collected[Any]()
+    with managed(listening(lambda e: None)) as manager:
+        manager.registry.register(listening(seen, "late"))
+        assert "listener late is registered after start()" in caplog.text
+        assert "not attached" in str(manager.describe())
+        manager.stop()
+        manager.start()
+        manager.send_event(Placed(1))
+        seen.wait(1)
+    caplog.clear()
+    manager.registry.register(listening(seen, "later"))
+    assert not caplog.text
