@@ -39,6 +39,9 @@ class TestAmqpArtemis(ProviderConformance):
     def restart_broker(self) -> None:
         self.artemis.restart()
 
+    def kill_broker(self) -> None:
+        self.artemis.restart(kill=True)
+
     def queue_names(self) -> set[str]:
         with ArtemisManagement(self.artemis) as management:
             return set(management.queues())

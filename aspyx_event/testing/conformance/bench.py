@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 import pytest
 
 from aspyx_event.delivery.dead_letters import DeadLetter
-from aspyx_event.envelope import (
-    CE_ID,
-    CE_PARTITION_KEY,
-    CE_SOURCE,
-    CE_SPECVERSION,
-    CE_TYPE,
-    Envelope,
-)
-from aspyx_event.events import EventDescriptor, describe_event, event
+from aspyx_event.events import event
 from aspyx_event.exceptions import EventError
-from aspyx_event.listeners import EventListenerDescriptor, describe_listener, event_listener
+from aspyx_event.listeners import event_listener
 from aspyx_event.manager import EventManager
-from aspyx_event.provider import Delivery, OnDelivery, Provider, Subscription
+from aspyx_event.provider import OnState, Provider
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
 from aspyx_event.testing.conformance.recorder import Handled, Recorder
+from aspyx_event.testing.proxy import TcpProxy
 
 TIMEOUT = 30.0
 NEVER = RetryPolicy(immediate=0, delayed=())
@@ -57,12 +50,36 @@ class Suite:
         return None
 
     def restart_broker(self) -> None:
-        """Stop the broker and start it again on the same port with its data; skip where there is none."""
-        pytest.skip("there is no broker that could be restarted")
+        """Stop the broker and start it again, on the same port and with its data."""
+        raise NotImplementedError
+
+    def kill_broker(self) -> None:
+        """End the broker as a crash would, and start it again like ``restart_broker``."""
+        raise NotImplementedError
 
     def queue_names(self) -> Optional[set[str]]:
         """The names of all queues of the broker, if it can be asked."""
         return None
+
+    @contextmanager
+    def proxy(self) -> Iterator[TcpProxy]:
+        """A proxy before the broker; the test is skipped where there is no connection."""
+        port = self.broker_port()
+        if port is None:
+            pytest.skip("there is no connection that could be cut")
+        with TcpProxy("127.0.0.1", port) as made:
+            yield made
+
+    def needs_hook(self, name: str) -> None:
+        """Skip the test where a hook was not overridden."""
+        if getattr(type(self), name) is getattr(Suite, name):
+            pytest.skip(f"there is no {name}()")
+
+    @staticmethod
+    def needs(capability: str, provider: Provider) -> None:
+        """Skip the test where a started provider lacks a capability."""
+        if not getattr(provider.capabilities, capability):
+            pytest.skip(f"Capabilities.{capability} is False")
 
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
@@ -113,15 +130,18 @@ class Bench:
         manager.start(TIMEOUT, listen)
         return manager
 
-    def started_provider(self, server: str = "seam") -> Provider:
+    def started_provider(
+        self, server: str = "seam", *, port: Optional[int] = None, on_state: OnState = lambda _state: None
+    ) -> Provider:
         """A started provider, for tests at the seam."""
-        provider = self.provider(server)
+        provider = self.provider(server, port=port)
         self._providers.append(provider)
-        provider.start(lambda _state: None, timeout=TIMEOUT)
+        provider.start(on_state, timeout=TIMEOUT)
         return provider
 
     def dead_letters(self, manager: EventManager, count: int) -> list[DeadLetter]:
         """The dead letters, when there are so many."""
+        self.suite.needs("browse", manager.provider)
         found: list[DeadLetter] = []
         pause = threading.Event()
         for _ in range(200):
@@ -132,6 +152,16 @@ class Bench:
         assert len(found) == count, [(letter.id, letter.reason) for letter in found]
         return found
 
+    @staticmethod
+    def wait_until_ready(manager: EventManager) -> None:
+        """Wait until a manager is connected and all its listeners are attached."""
+        pause = threading.Event()
+        for _ in range(600):
+            if manager.health().ready:
+                return
+            pause.wait(0.05)
+        raise AssertionError(f"not ready: {manager.health()}")
+
     def close(self) -> None:
         """Stop everything."""
         for manager in self._managers:
@@ -139,54 +169,3 @@ class Bench:
         for provider in self._providers:
             with suppress(EventError):
                 provider.stop(timeout=10)
-
-
-class Seam:
-    """A provider used directly: one event, one listener, what it gets in a list."""
-
-    def __init__(self, bench: Bench, *, credit: int = 100, hold: bool = True) -> None:
-        self.bench = bench
-        self.provider = bench.started_provider()
-        kind = bench.event("seam")
-        self.event: EventDescriptor = describe_event(kind)
-        self.listener: EventListenerDescriptor = describe_listener(bench.listener(kind, "seam"))
-        self._changed = threading.Condition()
-        self.deliveries: list[Delivery] = []
-        self.provider.declare(self.provider.error_queue, timeout=TIMEOUT)
-        self.provider.declare(self.listener, timeout=TIMEOUT)
-        on_delivery: OnDelivery = self._receive if hold else self._accept
-        self.subscription: Subscription = self.provider.subscribe(
-            self.listener, on_delivery, credit=credit, timeout=TIMEOUT
-        )
-
-    def send(self, count: int = 1, body: bytes = b'{"number":1}', headers: Optional[Mapping[str, str]] = None) -> None:
-        """Send envelopes and wait for their confirmations."""
-        pending = [self.provider.send(self._envelope(body, headers or {}), self.event) for _ in range(count)]
-        for confirmation in pending:
-            confirmation.result(TIMEOUT)
-
-    def _envelope(self, body: bytes, headers: Mapping[str, str]) -> Envelope:
-        attributes = {CE_ID: str(uuid.uuid4()), CE_SOURCE: "seam", CE_TYPE: self.event.name, CE_SPECVERSION: "1.0"}
-        return Envelope(body, {**attributes, CE_PARTITION_KEY: "k", **headers})
-
-    def wait(self, count: int, *, timeout: float = TIMEOUT) -> list[Delivery]:
-        """Wait for so many deliveries since the beginning."""
-        with self._changed:
-            came = self._changed.wait_for(lambda: len(self.deliveries) >= count, timeout)
-            assert came, f"{len(self.deliveries)} deliveries instead of {count}"
-            return list(self.deliveries)
-
-    def assert_quiet(self, seconds: float = 0.5) -> None:
-        """No further delivery for so long."""
-        with self._changed:
-            before = len(self.deliveries)
-            assert not self._changed.wait_for(lambda: len(self.deliveries) > before, seconds), "an unexpected delivery"
-
-    def _receive(self, delivery: Delivery) -> None:
-        with self._changed:
-            self.deliveries.append(delivery)
-            self._changed.notify_all()
-
-    def _accept(self, delivery: Delivery) -> None:
-        delivery.accept()
-        self._receive(delivery)

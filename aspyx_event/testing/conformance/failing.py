@@ -7,10 +7,12 @@ from collections import Counter
 import pytest
 
 from aspyx_event.delivery.dead_letters import ERROR_PREFIX
+from aspyx_event.envelope import EV_ATTEMPT
 from aspyx_event.exceptions import ConfigurationError, Reject, Retry
 from aspyx_event.retry import RetryPolicy
-from aspyx_event.testing.conformance.bench import Bench, Seam, Suite
+from aspyx_event.testing.conformance.bench import Bench, Suite
 from aspyx_event.testing.conformance.recorder import Handled
+from aspyx_event.testing.conformance.seam import Seam
 
 _FIELDS = ("type", "message", "stack", "time", "queue", "listener", "attempts", "reason", "host", "pid")
 
@@ -50,9 +52,12 @@ class FailingTests(Suite):
                 raise Retry(delay=0.3)
 
         policy = RetryPolicy(immediate=0, delayed=(20,))
-        bench.manager(bench.listener(kind, "asking", action=ask, retry=policy)).send_event(kind(1))
-        calls = bench.recorder.wait(2, timeout=10)
-        assert [call.attempt for call in calls] == [1, 2]
+        manager = bench.manager(bench.listener(kind, "asking", action=ask, retry=policy))
+        manager.send_event(kind(1))
+        first, second = bench.recorder.wait(2, timeout=10)
+        assert (first.attempt, second.attempt) == (1, 2)
+        if manager.provider.capabilities.delay:
+            assert second.at - first.at >= 0.3
 
     def test_exhausted_events_are_dead_letters(self, bench: Bench) -> None:
         """After its last attempt an event lies in the error queue: all error headers, the same bytes, the same id."""
@@ -90,7 +95,28 @@ class FailingTests(Suite):
             assert (letter.reason, letter.error_message, letter.attempts) == ("rejected", "not for us", 1)
         assert len(bench.recorder.calls) == 1
 
-    @pytest.mark.parametrize("body", [b"", b"hello", b"\xff\xfe", b'{"number":"x"}', b"[1]", b"a\0b", b"[" * 10_000])
+    def test_a_dead_letter_tells_everything(self, bench: Bench) -> None:
+        """In the error queue itself every ``ev_error_*`` header is there, next to all the event came with."""
+        kind = bench.event()
+
+        def fail(_call: Handled) -> None:
+            raise ValueError("wrong")
+
+        manager = bench.manager(bench.listener(kind, "failing", action=fail))
+        manager.send_event(kind(1), id="told", headers={"tenant": "a:b\n🐎"}, key="k")
+        bench.dead_letters(manager, 1)
+        [found] = manager.provider.browse(manager.provider.error_queue, timeout=10)
+        [call] = bench.recorder.calls
+        came_with = {**call.envelope.wire_headers, EV_ATTEMPT: "1"}
+        added = {name: value for name, value in found.wire_headers.items() if name.startswith(ERROR_PREFIX)}
+        assert set(added) == {ERROR_PREFIX + field for field in _FIELDS}
+        assert all(added.values())
+        assert {name: value for name, value in found.wire_headers.items() if name not in added} == came_with
+        assert found.body == call.envelope.body
+
+    @pytest.mark.parametrize(
+        "body", [b"", b" hello \n", b"\xff\xfe", b'{"number":"x"}', b"[1]", b"a\0b", b"[" * 10_000]
+    )
     def test_poison_is_a_dead_letter_with_its_bytes(self, bench: Bench, body: bytes) -> None:
         """A body that is no event lies in the error queue byte by byte, after no attempt; the next event is handled."""
         seam = Seam(bench, hold=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from aspyx_event.manager import EventManager
 from aspyx_event.testing.conformance.bench import Bench, Suite
 from aspyx_event.testing.conformance.recorder import Handled
 
@@ -23,8 +25,7 @@ class LifecycleTests(Suite):
         kind = bench.event()
         listener = bench.listener(kind, "durable")
         first = bench.manager(listener, server="first")
-        if not first.provider.capabilities.durable:
-            pytest.skip("Capabilities.durable is False")
+        self.needs("durable", first.provider)
         first.stop()
         sender = bench.manager(kind, server="sender")
         sender.send_events(kind(number) for number in range(50))
@@ -98,18 +99,26 @@ class LifecycleTests(Suite):
 
     def test_starting_and_stopping_leaves_nothing_behind(self, bench: Bench) -> None:
         """Twenty starts and stops of one manager leave no thread, file descriptor or further queue."""
-        kind = bench.event()
-        manager = bench.manager(bench.listener(kind, "one"))
-        manager.send_event(kind(0))
-        bench.recorder.wait(1)
-        manager.stop()
+        kind, passing = bench.event("durable"), bench.event("passing", durable=False)
+        manager = bench.manager(
+            bench.listener(kind, "durable"),
+            bench.listener(passing, "passing"),
+            bench.listener(passing, "each", per_process=True),
+        )
+        self._cycle(bench, manager, kind(0), passing(0))
         before = self._resources(bench)
         for number in range(1, 21):
             manager.start()
-            manager.send_event(kind(number))
-            bench.recorder.wait(number + 1)
-            manager.stop()
+            self._cycle(bench, manager, kind(number), passing(number))
         assert self._resources(bench) == before
+
+    @staticmethod
+    def _cycle(bench: Bench, manager: EventManager, *events: Any) -> None:
+        wanted = len(bench.recorder.calls) + 3
+        for event in events:
+            manager.send_event(event)
+        bench.recorder.wait(wanted)
+        manager.stop()
 
     def _resources(self, bench: Bench) -> tuple[set[str], int, set[str]]:
         queues = {name for name in self.queue_names() or set() if bench.mark in name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -75,6 +76,18 @@ class Recorder:
             came = self._changed.wait_for(lambda: fulfilled(self._calls), timeout)
             assert came, f"no {what} within {timeout} s, but {len(self._calls)} calls"
             return list(self._calls)
+
+    def wait_for_numbers(self, numbers: Iterable[int], *, timeout: float = 30.0) -> None:
+        """Wait until each of these numbers was handled; fails with those that were not."""
+        missing = set(numbers)
+
+        def complete() -> bool:
+            missing.difference_update(call.number for call in self._calls)
+            return not missing
+
+        with self._changed:
+            came = self._changed.wait_for(complete, timeout)
+        assert came, f"not handled within {timeout} s: {sorted(missing)[:20]} of {len(missing)}"
 
     def assert_quiet(self, seconds: float = 0.3) -> None:
         """Nothing more comes for so long."""
