@@ -42,7 +42,7 @@ class Faults:
 
     def spent(self) -> bool:
         """Whether a budget is used up; asking for it ends it."""
-        over = [direction for direction in DIRECTIONS if self.budget.get(direction, 1) <= 0]
+        over: list[Direction] = [direction for direction in DIRECTIONS if self.budget.get(direction, 1) <= 0]
         for direction in over:
             del self.budget[direction]
         return bool(over)
