@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 STYLES = {
-    "sent": "cyan",
+    "sending": "cyan",
+    "confirmed": "bold cyan",
     "handled": "green",
     "failed": "yellow",
     "retried": "yellow",
     "dead letter": "bold red",
-    "replayed": "magenta",
+    "replaying": "magenta",
 }
 
 
@@ -23,7 +24,7 @@ class Screen(Protocol):
     def text(self, line: str) -> None:
         """One line of prose."""
 
-    def step(self, seconds: float, kind: str, what: str) -> None:
+    def step(self, seconds: float, kind: str, event_id: str, listener: str, what: str) -> None:
         """One line of a timeline."""
 
     def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -37,8 +38,8 @@ class PlainScreen:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
-    def step(self, seconds: float, kind: str, what: str) -> None:
-        self.text(f"{seconds:6.2f} s  {kind:<11}  {what}")
+    def step(self, seconds: float, kind: str, event_id: str, listener: str, what: str) -> None:
+        self.text(f"{seconds:6.2f} s  {kind:<11}  {event_id:<7}  {listener:<8}  {what}")
 
     def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
@@ -57,12 +58,17 @@ class RichScreen:
     def text(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
 
-    def step(self, seconds: float, kind: str, what: str) -> None:
+    def step(self, seconds: float, kind: str, event_id: str, listener: str, what: str) -> None:
         from rich.text import Text
 
-        self._console.print(
-            Text.assemble((f"{seconds:6.2f} s  ", "dim"), (f"{kind:<11}  ", STYLES.get(kind, "")), what)
+        line = Text.assemble(
+            (f"{seconds:6.2f} s  ", "dim"),
+            (f"{kind:<11}  ", STYLES.get(kind, "")),
+            f"{event_id:<7}  ",
+            (f"{listener:<8}  ", "blue"),
+            what,
         )
+        self._console.print(line, soft_wrap=True)
 
     def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.table import Table
@@ -72,7 +78,7 @@ class RichScreen:
         for heading in headings:
             table.add_column(heading)
         for row in rows:
-            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(Text(cell) for cell in row))
         self._console.print()
         self._console.print(table)
 
