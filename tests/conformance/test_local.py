@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from aspyx_event import LocalProvider, Provider
-from aspyx_event.testing.conformance import Bench, ProviderConformance
+from aspyx_event.testing.conformance import ProviderConformance
 
 
 class TestLocal(ProviderConformance):
@@ -23,7 +23,3 @@ class TestLocal(ProviderConformance):
 
     def queue_names(self) -> set[str]:
         return set(self.keep.bus.queues)
-
-    @pytest.mark.xfail(reason="LocalProvider.stop() keeps what is unsettled instead of giving it back", strict=True)
-    def test_unsettled_deliveries_outlive_their_provider(self, bench: Bench) -> None:
-        super().test_unsettled_deliveries_outlive_their_provider(bench)

@@ -49,6 +49,8 @@ class LocalProvider(Provider):
         self.bus = shared_bus(name) if name else Bus()
         self._lock = threading.Lock()
         self._starts = 0
+        self._consumers: list[Consumer] = []
+        self._unsettled: dict[LocalDelivery, None] = {}
 
     @property
     def server_name(self) -> str:
@@ -114,9 +116,11 @@ class LocalProvider(Provider):
             self.bus.declare(queue, _linger(listener))
 
         def receive(source: Queue, consumer: Consumer, message: Message) -> None:
-            on_delivery(LocalDelivery(self.bus, source, consumer, message))
+            on_delivery(LocalDelivery(self.bus, source, consumer, message, self._unsettled))
 
-        return LocalSubscription(self.bus, self.bus.consume(queue, receive, credit))
+        consumer = self.bus.consume(queue, receive, credit)
+        self._consumers.append(consumer)
+        return LocalSubscription(self.bus, consumer)
 
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:  # noqa: ARG002
         """See Provider."""
@@ -125,14 +129,21 @@ class LocalProvider(Provider):
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:  # noqa: ARG002
         """See Provider."""
         taken = self.bus.take(queue, lambda message: (message.headers.get(CE_ID) or message.native_id) == event_id)
-        return None if taken is None else LocalDelivery(self.bus, taken[0], None, taken[1])
+        return None if taken is None else LocalDelivery(self.bus, taken[0], None, taken[1], self._unsettled)
 
     def stop(self, *, timeout: float | None) -> None:  # noqa: ARG002
-        """See Provider. With the last manager that started it, the bus's thread ends; events stay."""
+        """See Provider. With the last manager that started it, what it holds goes back to its queues; events stay."""
         with self._lock:
             if self._starts == 0:
                 return
             self._starts -= 1
+            last = self._starts == 0
+        if last:
+            consumers, self._consumers = self._consumers, []
+            for consumer in consumers:
+                self.bus.close(consumer)
+            for delivery in reversed(list(self._unsettled)):  # each goes to the head of its queue
+                delivery.release()
         self.bus.leave()
 
     def __repr__(self) -> str:
@@ -143,15 +154,24 @@ class LocalProvider(Provider):
 class LocalDelivery(Delivery):
     """A message taken from the bus."""
 
-    __slots__ = ("_bus", "_consumer", "_lock", "_message", "_queue", "_settled")
+    __slots__ = ("_bus", "_consumer", "_lock", "_message", "_queue", "_settled", "_unsettled")
 
-    def __init__(self, bus: Bus, queue: Queue, consumer: Optional[Consumer], message: Message) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        queue: Queue,
+        consumer: Optional[Consumer],
+        message: Message,
+        unsettled: dict[LocalDelivery, None],
+    ) -> None:
         self._bus = bus
         self._queue = queue
         self._consumer = consumer
         self._message = message
         self._lock = threading.Lock()
         self._settled = False
+        self._unsettled = unsettled
+        unsettled[self] = None
 
     @property
     def alive(self) -> bool:
@@ -193,6 +213,7 @@ class LocalDelivery(Delivery):
             if self._settled:
                 return
             self._settled = True
+        self._unsettled.pop(self, None)
         self._bus.settle(self._consumer, self._queue, self._message, back=back)
 
 
