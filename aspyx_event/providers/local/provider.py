@@ -119,7 +119,7 @@ class LocalProvider(Provider):
             on_delivery(LocalDelivery(self.bus, source, consumer, message, self._unsettled))
 
         consumer = self.bus.consume(queue, receive, credit)
-        self._consumers.append(consumer)
+        self._consumers = [*(other for other in self._consumers if other.open), consumer]
         return LocalSubscription(self.bus, consumer)
 
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:  # noqa: ARG002
