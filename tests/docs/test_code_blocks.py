@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,18 @@ from tests.docs.pages import PAGES, README, ROOT, code_blocks
 
 if TYPE_CHECKING:
     from tests.brokers.artemis import ArtemisBroker
+
+
+def _wait_for_run(pid: int) -> None:
+    """Wait until run() catches SIGTERM: a Ctrl-C before that is an ordinary KeyboardInterrupt."""
+    pause = threading.Event()
+    for _ in range(200):
+        status = Path(f"/proc/{pid}/status").read_text()
+        caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        pause.wait(0.05)
+    raise AssertionError("the program did not get to run()")
 
 
 @pytest.mark.parametrize("broker", ["local", pytest.param("artemis", marks=pytest.mark.artemis)])
@@ -32,6 +45,7 @@ def test_the_readme_program(broker: str, tmp_path: Path, request: pytest.Fixture
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "billing order 1 of Ada\n"
+            _wait_for_run(process.pid)
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
         finally:
