@@ -14,28 +14,28 @@ COUNT = 10_000
 
 @event(durable=True)
 @dataclass
-class OrderPlaced:
+class OrderImported:
     id: int
     total: float
 
 
-@event_listener(OrderPlaced)
-class Billing(EventListener[OrderPlaced]):
-    def on(self, event: OrderPlaced) -> None:
+@event_listener(OrderImported)
+class Warehouse(EventListener[OrderImported]):
+    def on(self, event: OrderImported) -> None:
         assert event.total >= 0
 
 
 def main(command: str) -> int:
-    manager = EventManager(os.environ["ASPYX_EVENT_URL"], registry=EventRegistry().register(Billing))
+    manager = EventManager(os.environ["ASPYX_EVENT_URL"], registry=EventRegistry().register(Warehouse))
     if command == "send":
         manager.start(listen=False)  # declares the queue, so nothing is lost if the listener comes later
-        manager.send_events(OrderPlaced(number, number * 1.5) for number in range(COUNT))
+        manager.send_events(OrderImported(number, number * 1.5) for number in range(COUNT))
         manager.stop()
         print(f"{COUNT} orders confirmed")
         return 0
     code = manager.run()
     print(manager.describe())
-    print(f"handled: {manager.health().listeners['Billing'].handled}")
+    print(f"handled: {manager.health().listeners['Warehouse'].handled}")
     return code
 
 

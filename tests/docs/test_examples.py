@@ -46,17 +46,19 @@ def test_orders_on_artemis(artemis: ArtemisBroker, artemis_management: ArtemisMa
     with listener:
         try:
             artemis_management.wait_for(
-                "docs.Billing", lambda queue: queue is not None and queue.consumer_count == 1, timeout=30
+                "docs.Warehouse", lambda queue: queue is not None and queue.consumer_count == 1, timeout=30
             )
             sent = subprocess.run(
                 [*command, "send"], env=environment, capture_output=True, text=True, check=True, timeout=60
             )
-            artemis_management.wait_for("docs.Billing", lambda queue: queue.messages_acked == 10_000, timeout=60)
+            artemis_management.wait_for(
+                "docs.Warehouse", lambda queue: queue is not None and queue.messages_acked == 10_000, timeout=60
+            )
             listener.send_signal(signal.SIGTERM)
             output, _ = listener.communicate(timeout=40)
         finally:
             listener.kill()
-    queue = artemis_management.queue("docs.Billing")
+    queue = artemis_management.queue("docs.Warehouse")
     counts = output.splitlines()[-1]  # above it is the wiring table, with this process's name
     assert f"{sent.stdout}{counts}\n" == (EXPECTED / f"{ON_ARTEMIS}.txt").read_text()
     assert queue is not None
