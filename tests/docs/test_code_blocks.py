@@ -16,6 +16,12 @@ from tests.docs.pages import PAGES, README, ROOT, code_blocks
 if TYPE_CHECKING:
     from tests.brokers.artemis import ArtemisBroker
 
+_CALL_TESTS = """
+for _name, _test in list(globals().items()):
+    if _name.startswith("test_") and not _test.__code__.co_argcount:  # one with a fixture is for the reader's pytest
+        _test()
+"""
+
 
 def _wait_for_run(pid: int) -> None:
     """Wait until run() catches SIGTERM: a Ctrl-C before that is an ordinary KeyboardInterrupt."""
@@ -56,9 +62,9 @@ def test_the_readme_program(broker: str, tmp_path: Path, request: pytest.Fixture
     "page", [page for page in PAGES if code_blocks(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_code_blocks_run(page: Path, tmp_path: Path) -> None:
-    """The python blocks of a page, in their order in one namespace, run without an error or warning."""
+    """The python blocks of a page, in their order in one namespace, run without an error or warning; its tests too."""
     script = tmp_path / "page.py"
-    script.write_text("\n".join(code_blocks(page)))
+    script.write_text("\n".join([*code_blocks(page), _CALL_TESTS]))
     result = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
