@@ -7,7 +7,7 @@ import nox
 nox.options.sessions = ["lint", "typing", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-ALL = "-e.[amqp,cli,django,flask,stomp,test]"
+ALL = "-e.[amqp,cli,stomp,test]"
 
 
 @nox.session

@@ -207,7 +207,8 @@ class Sender:
         name = type(sending.event).__name__
         if not self._provider.connected:
             return ProviderUnavailable(
-                f"{name} was not sent: no connection to the broker within {timeout:g} s ({self._provider!r})",
+                f"{name} was not confirmed within {timeout:g} s: there is no connection to the broker "
+                f"({self._provider!r}); if it broke after the event was written, the event may be stored nevertheless",
                 event_id=sending.id,
             )
         return SendTimeout(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .shell import ROOT, must, say, succeeds
 
-_EXTRAS = ("amqp", "cli", "django", "flask", "stomp", "test")
+_EXTRAS = ("amqp", "cli", "stomp", "test")
 _NO_TLS = "python-qpid-proton was built without TLS; install OpenSSL's headers, clear pip's cache, remove {path}"
 
 
