@@ -120,7 +120,8 @@ def test_timeout_without_connection(provider: FakeProvider) -> None:
     with managed(provider=provider) as manager:
         provider.is_connected = False
         with pytest.raises(
-            ProviderUnavailable, match=r"not confirmed within 0.01 s: there is no connection to the broker .*<FakeProvider>"
+            ProviderUnavailable,
+            match=r"not confirmed within 0.01 s: there is no connection to the broker .*<FakeProvider>",
         ) as caught:
             manager.send_event(Placed(), timeout=0.01)
         assert caught.value.event_id
