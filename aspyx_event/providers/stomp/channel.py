@@ -69,6 +69,7 @@ class Channel:
     """One connection at a time, kept by a thread of its own. Thread-safe.
 
     up(link): on that thread, for each new connection, before ``link`` shows it; what it raises ends the attempt.
+    ready(): on that thread, once ``link`` shows it.
     down(error, pause): on that thread, when a connection was lost or an attempt failed; ``pause`` None means lost.
     first: done with the first connection, or failed when there is no hope for one.
     final: errors before the first connection that end it all. patience: seconds for the attempts until then.
@@ -80,6 +81,7 @@ class Channel:
         opener: Opener,
         *,
         up: Callable[[Link], None],
+        ready: Callable[[], None],
         down: Callable[[BaseException, Optional[float]], None],
         final: tuple[type[BaseException], ...] = HOPELESS,
         patience: float | None = None,
@@ -88,6 +90,7 @@ class Channel:
         self.first: Future[None] = Future()
         self._opener = opener
         self._up = up
+        self._ready = ready
         self._down = down
         self._final = final
         # A little less, so that the attempt ends, and says in which phase, before whoever waits for it gives up.
@@ -166,6 +169,7 @@ class Channel:
         except final as error:
             fail(self.first, error)
             return False
+        self._ready()
         resolve(self.first)
         return True
 

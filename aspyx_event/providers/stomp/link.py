@@ -88,9 +88,7 @@ class Link:
         self._silence: float | None = None
         self._heartbeat = heartbeat
         self._wrote_at = time.monotonic()
-        self._wire = Wire(
-            stream, peer, name=name, put=self._outbox.put, on_frame=self._on_frame, on_end=self._on_reader_end
-        )
+        self._wire = Wire(stream, name=name, put=self._outbox.put, on_frame=self._on_frame, on_end=self.end)
 
     # -- its beginning ---------------------------------------------------------------------------------------------
 
@@ -102,7 +100,7 @@ class Link:
         headers = {"accept-version": "1.2", "host": virtual_host, "heart-beat": f"{beat},{beat}"}
         if user:
             headers.update(login=user, passcode=password)
-        self._wire.run()
+        self._wire.reader.start()
         self._wire.frame("CONNECT", headers)
         while not self._connected.done():
             if deadline.passed or stop.is_set():
@@ -198,6 +196,8 @@ class Link:
 
         False: the connection has ended.
         """
+        if self._ended:
+            return False
         wait = timeout if self._beat_every is None else min(timeout, self._beat_due())
         data = self._outbox.take(max(0.0, wait))
         if self._ended:
@@ -261,7 +261,7 @@ class Link:
     def dispose(self, deadline: Deadline) -> None:
         """Wait for the reading thread, and give the descriptor back."""
         reader = self._wire.reader
-        if reader is not None and reader is not threading.current_thread():
+        if reader.ident is not None and reader is not threading.current_thread():
             left = deadline.left()
             reader.join(5.0 if left is None else max(left, 1.0))
         self._stream.dispose()
@@ -302,9 +302,6 @@ class Link:
         logger.debug("%s sent an ERROR frame: %s", self.where, text)
         self._refusal = text
         self._outbox.wake()
-
-    def _on_reader_end(self) -> None:
-        self.end()
 
     def __repr__(self) -> str:
         return f"<Link {self.where} {self.server or 'not connected'}{'' if self.alive else ' ended'}>"

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 _SETUP_TIMEOUT = 30.0
 _REDECLARE_TIMEOUT = 10.0
 _INSIST = 0.25
+_REFUSALS = (AttachRefused, ConfigurationError)
 
 T = TypeVar("T")
 
@@ -93,6 +94,7 @@ class StompProvider(Provider):
         self._lock = threading.Lock()
         self._declared: dict[Declarable, list[str]] = {}
         self._subscriptions: list[StompSubscription] = []
+        self._reported = False
 
     @classmethod
     def from_url(
@@ -121,9 +123,12 @@ class StompProvider(Provider):
 
     @property
     def connected(self) -> bool:
-        """See Provider."""
+        """See Provider. True when all connections are there: the one that sends, and those of the subscriptions."""
         channel = self._channel
-        return channel is not None and channel.link is not None
+        return channel is not None and channel.link is not None and self._attached()
+
+    def _attached(self) -> bool:
+        return all(subscription.closed or subscription.attached for subscription in tuple(self._subscriptions))
 
     def queue_name(self, listener: EventListenerDescriptor) -> str:
         """See Provider."""
@@ -138,10 +143,16 @@ class StompProvider(Provider):
         self._on_state = on_state
         self._declared.clear()
         self._subscriptions.clear()
+        self._reported = False
         self._dialect = None
         self._publisher.open()
         channel = self._channel = Channel(
-            f"aspyx-stomp-{self.server_name}-publish", self._opener, up=self._up, down=self._down, patience=timeout
+            f"aspyx-stomp-{self.server_name}-publish",
+            self._opener,
+            up=self._up,
+            ready=self._report,
+            down=self._down,
+            patience=timeout,
         )
         channel.start()
         try:
@@ -189,7 +200,6 @@ class StompProvider(Provider):
         else:
             self._declare_again()
         self._publisher.use(link)
-        self._on_state(ProviderState(connected=True))
 
     def _declare_again(self) -> None:
         with self._lock:
@@ -206,7 +216,15 @@ class StompProvider(Provider):
             self._publisher.lost(_provider_error(error))
         else:
             logger.info("%r: %s; next attempt in %.1f s", self, error, pause)
-        self._on_state(ProviderState(connected=False, error=_provider_error(error)))
+        self._report(_provider_error(error))
+
+    def _report(self, error: Optional[ProviderError] = None) -> None:
+        """Connected means all connections. Every failure is reported, and every change."""
+        with self._lock:
+            connected = self.connected
+            changed, self._reported = connected != self._reported, connected
+        if changed or error is not None:
+            self._on_state(ProviderState(connected=connected, error=error))
 
     # -- declaring -------------------------------------------------------------------------------------------------
 
@@ -284,26 +302,33 @@ class StompProvider(Provider):
         return subscription
 
     def _consumer(self, subscription: StompSubscription, patience: float | None) -> Channel:
-        queue = subscription.queue
-        reported = [False]
-
         def up(link: Link) -> None:
             if channel.first.done():
                 self._declare(subscription.listener, Deadline(_REDECLARE_TIMEOUT))
             subscription.attach(link)
-            if reported[0]:
-                reported[0] = False
-                self._on_state(ProviderState(connected=self.connected, queue=queue))
 
-        def down(error: BaseException, pause: Optional[float]) -> None:
+        def ready() -> None:
+            if subscription.refused:
+                subscription.refused = False
+                self._on_state(ProviderState(connected=self.connected, queue=subscription.queue))
+            self._report()
+
+        def down(error: BaseException, _pause: Optional[float]) -> None:
             subscription.detach()
-            if pause is not None and self.connected and channel.first.done():
-                reported[0] = True
-                self._on_state(ProviderState(connected=True, error=_provider_error(error), queue=queue))
+            if subscription.closed or not channel.first.done():
+                return
+            reason = _provider_error(error)
+            if isinstance(error, _REFUSALS):
+                subscription.refused = True
+                self._on_state(ProviderState(connected=self.connected, error=reason, queue=subscription.queue))
+            else:
+                self._report(reason)
 
         final = (*HOPELESS, AttachRefused)
-        name = f"aspyx-stomp-{self.server_name}-consume-{queue}"
-        channel = subscription.channel = Channel(name, self._opener, up=up, down=down, final=final, patience=patience)
+        name = f"aspyx-stomp-{self.server_name}-consume-{subscription.queue}"
+        channel = subscription.channel = Channel(
+            name, self._opener, up=up, ready=ready, down=down, final=final, patience=patience
+        )
         return channel
 
     # -- the error queue -------------------------------------------------------------------------------------------

@@ -40,14 +40,16 @@ class Session:
         self.ask("SUBSCRIBE", {**headers, "destination": destination, "id": name, "ack": ack}, what=destination)
 
     def next(self, patience: float) -> Message | None:
-        """The next message; None when none came for so many seconds, or the deadline passed."""
+        """The next message; None when none came for so many seconds, or the deadline passed. Raises LinkLost."""
         patient = Deadline(patience)
         while not self._arrived:
             left = patient.left() or 0.0
             total = self.deadline.left()
             left = left if total is None else min(left, total)
-            if left <= 0 or not self.link.pump(left):
+            if left <= 0:
                 break
+            if not self.link.pump(left) and not self._arrived:
+                raise self.link.error
         return self._arrived.popleft() if self._arrived else None
 
     def _on_message(self, headers: dict[str, str], body: bytes) -> None:

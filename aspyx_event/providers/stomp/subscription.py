@@ -5,8 +5,9 @@ UNSUBSCRIBE returns nothing before the connection ends. What all three do is to 
 in order, what is unsettled when the connection is closed with a DISCONNECT. (Measured: Artemis and Classic count no
 delivery then, RabbitMQ's quorum queues count one, as they do for a NACK.) So each subscription has a connection, and:
 
-* ``release`` on an open subscription: on RabbitMQ a NACK. Elsewhere nothing more is handed over; once the rest is
-  settled, the connection is closed, which returns the released, and opened again.
+* ``release`` on an open subscription: on RabbitMQ a confirmed copy to the end of the queue, then an ACK, because all
+  else would count. Elsewhere nothing more is handed over; once the rest is settled, the connection is closed, which
+  returns the released, and opened again.
 * ``close``: nothing more is handed over. Once everything that was is settled or released, the connection is closed;
   what was released meanwhile, and what lay here unseen, goes back together.
 
@@ -97,6 +98,8 @@ class StompSubscription(Subscription):
         self.dialect = dialect
         self.publisher = publisher
         self.channel: Optional[Channel] = None
+        self.refused = False
+        """Whether the broker does not let us attach, which is tried again and again."""
         self._queue = queue
         self._on_delivery = on_delivery
         self._changed = threading.Condition(threading.RLock())
@@ -121,6 +124,11 @@ class StompSubscription(Subscription):
     def closed(self) -> bool:
         """Whether it was closed here."""
         return self._closed
+
+    @property
+    def attached(self) -> bool:
+        """Whether messages can come; or cannot, for a reason that has been reported."""
+        return self.refused or (self.channel is not None and self.channel.link is not None)
 
     # -- the connection's thread -----------------------------------------------------------------------------------
 
@@ -252,14 +260,32 @@ class StompSubscription(Subscription):
                 delivery.settled = True
                 return
             delivery.settled = True
+            copies = not accept and not self._closed and self.dialect.releases_by_copy
+        if copies:
+            self._put_back(delivery)
+        else:
+            self._finish(delivery, "ACK" if accept else None)
+
+    def _put_back(self, delivery: StompDelivery) -> None:
+        """Send it to its own queue again, and settle it when that is confirmed."""
+        headers = self.dialect.read(delivery.headers, delivery.body).wire_headers
+        copy = self.dialect.copy(delivery.headers, delivery.body, self._queue, headers, delay=0)
+        confirmation = self.publisher.send(copy)
+        confirmation.add_done_callback(
+            lambda done: self._finish(delivery, "NACK" if done.cancelled() or done.exception() else "ACK")
+        )
+
+    def _finish(self, delivery: StompDelivery, command: str | None) -> None:
+        """No longer in flight. Without a command it is given back by the end of the connection."""
+        with self._changed:
+            link = self._link
+            if link is None or delivery.link is not link:
+                return
             self._in_flight -= 1
-            token = {"id": delivery.headers.get("ack", "")}
-            if accept:
-                link.tell("ACK", token)
-            elif self.dialect.nack_requeues and not self._closed:
-                link.tell("NACK", token)
-            else:
+            if command is None:
                 self._giving_back = True
+            else:
+                link.tell(command, {"id": delivery.headers.get("ack", "")})
             done = self._in_flight == 0 and (self._closed or self._giving_back)
         if done:
             self._end(link)

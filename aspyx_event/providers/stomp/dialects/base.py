@@ -34,8 +34,9 @@ class Dialect(ABC):
     name: ClassVar[str]
     text_bodies: ClassVar[bool] = True
     """Whether a body without content-length is what JMS clients see as text."""
-    nack_requeues: ClassVar[bool] = False
-    """Whether NACK gives a message back. Elsewhere it loses the message."""
+    releases_by_copy: ClassVar[bool] = False
+    """Whether what is released goes to the end of its queue as a copy, and a NACK gives back what cannot be copied.
+    Elsewhere a NACK loses the message."""
     by_bytes: ClassVar[bool] = False
     """Whether the broker's flow control counts bytes, not messages."""
 

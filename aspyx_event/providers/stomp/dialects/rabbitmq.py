@@ -53,7 +53,7 @@ class RabbitMQDialect(Dialect):
 
     name: ClassVar[str] = "rabbitmq"
     text_bodies: ClassVar[bool] = False
-    nack_requeues: ClassVar[bool] = True
+    releases_by_copy: ClassVar[bool] = True
 
     def __init__(self, settings: StompSettings) -> None:
         super().__init__(settings)
