@@ -37,7 +37,7 @@ class FaultTests(Suite):
                 proxy.cut()
                 assert not sending.failed()
             bench.recorder.wait_for_numbers(range(cuts * 300))
-            bench.recorder.assert_quiet(1.0)
+            bench.recorder.wait_for_quiet()  # duplicates of what the sender had to write again come last
             manager.stop()
         # of each cut: what the listener held, and what the sender had written without a confirmation
         assert len(bench.recorder.calls) - cuts * 300 <= cuts * (CREDIT + WINDOW)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from aspyx_event.envelope import Envelope, current_envelope
+from aspyx_event.timing import Deadline
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,13 @@ class Recorder:
         with self._changed:
             before = len(self._calls)
             assert not self._changed.wait_for(lambda: len(self._calls) > before, seconds), "an unexpected call"
+
+    def wait_for_quiet(self, seconds: float = 1.0, *, timeout: float = 30.0) -> None:
+        """Wait until nothing has come for so long; fails when it never gets quiet."""
+        deadline = Deadline(timeout)
+        with self._changed:
+            while not deadline.passed:
+                before = len(self._calls)
+                if not self._changed.wait_for(lambda: len(self._calls) > before, seconds):  # noqa: B023 - used at once
+                    return
+        raise AssertionError(f"calls still come after {timeout} s")
