@@ -68,7 +68,8 @@ class Wire(Protocol12):  # type: ignore[misc]
 
     def frame(self, command: str, headers: dict[str, str], body: bytes = b"") -> None:
         """Write any frame. Keys are escaped here, values by stomp.py, which leaves keys as they are."""
-        self.send_frame(command, {key.translate(_ESCAPES): value for key, value in headers.items()}, body)
+        content: Any = body  # stomp.py takes bytes as well as the str it says
+        self.send_frame(command, {key.translate(_ESCAPES): value for key, value in headers.items()}, content)
 
     def _read(self) -> None:
         frames = Splitter()
