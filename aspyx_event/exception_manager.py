@@ -100,6 +100,8 @@ class ExceptionManager:
     @staticmethod
     def _caught_by(method: Handler) -> tuple[type[BaseException], ...]:
         where = f"@catch() on {place(method)}"
+        if inspect.iscoroutinefunction(method):
+            raise ConfigurationError(f"{where}: it is async, and would never run: write it as an ordinary method")
         parameters = list(inspect.signature(method).parameters.values())
         if len(parameters) != 1:
             raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +87,7 @@ class EventManager:
             codec=JsonCodec(max_message_size=max_message_size),
             exceptions=exception_manager or ExceptionManager(),
             policy=retry,
-            observers=tuple(observers),
+            observers=_checked(observers),
         )
         self._strict = strict
         self._lifecycle = Lifecycle(self)
@@ -250,3 +251,13 @@ class EventManager:
 
     def __repr__(self) -> str:
         return f"<EventManager {self._lifecycle.state} {self.provider!r}>"
+
+
+def _checked(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    found = tuple(observers)
+    for observer in found:
+        if not callable(observer) or inspect.iscoroutinefunction(observer):
+            raise ConfigurationError(
+                f"EventManager(observers=...): {observer!r} is no ordinary function of one Outcome"
+            )
+    return found

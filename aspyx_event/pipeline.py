@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar
@@ -76,6 +77,12 @@ def envelope_pipeline(order: int = 0) -> Callable[[P], P]:
 def _check_base(cls: Any) -> None:
     if not isinstance(cls, type) or not issubclass(cls, EnvelopePipeline):
         raise ConfigurationError(f"@envelope_pipeline stands on {place(cls)}: derive it from EnvelopePipeline")
+    for name in ("send", "handle"):
+        if inspect.iscoroutinefunction(getattr(cls, name)):
+            raise ConfigurationError(
+                f"pipeline {place(cls)}: {name} is async, and would never run: write it as an ordinary method; "
+                "it runs in the sender's or a worker's thread, around async listeners too"
+            )
 
 
 def pipeline_declaration(cls: Any) -> PipelineDeclaration | None:

@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 
 import pytest
 
-from aspyx_event import ConfigurationError, ExceptionManager, Reject, Retry, catch
+from aspyx_event import ConfigurationError, EventManager, ExceptionManager, Reject, Retry, catch
 
 
 class Base(Exception):
@@ -234,3 +234,19 @@ def test_catch_misuse() -> None:
     """@catch() belongs on a method."""
     with pytest.raises(ConfigurationError, match="belongs on a method"):
         catch()(3)  # type: ignore[type-var]
+
+
+def test_async_handlers_are_refused() -> None:
+    """A @catch handler that is a coroutine function would never run: it is refused, and so is such an observer."""
+
+    class Handlers:
+        @catch()
+        async def late(self, error: ValueError) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="async"):
+        ExceptionManager().collect_handlers(Handlers())
+
+    async def observe(outcome: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="observers"):
+        EventManager("local://", observers=[observe])

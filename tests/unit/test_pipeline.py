@@ -289,3 +289,13 @@ def test_decorator_misuse() -> None:
         envelope_pipeline(Outer)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="order='first'"):
         envelope_pipeline(order="first")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["send", "handle"])
+def test_async_pipelines_are_refused(name: str) -> None:
+    """A pipeline whose method is a coroutine function would run nothing and lose events: it is refused."""
+
+    async def method(self: Any, envelope: Any, descriptor: Any) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=f"{name} is async"):
+        envelope_pipeline()(type("Late", (EnvelopePipeline,), {name: method}))
