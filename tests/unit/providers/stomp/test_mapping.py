@@ -38,7 +38,7 @@ def test_transport_headers_are_not_the_senders() -> None:
     frame = {
         "subscription": "c1", "content-length": "5", "message-id": "27,33", "destination": "e", "expires": "0",
         "redelivered": "false", "priority": "4", "persistent": "true", "timestamp": "1",
-        "destination-type": "MULTICAST", "receipt": "r1", "ack": "27,33", "_AMQ_SCHED_DELIVERY": "1", "JMSXDeliveryCount": "1", "NATIVE_MESSAGE_ID": "x",
+        "destination-type": "MULTICAST", "receipt": "r1", "ack": "27,33", "_AMQ_SCHED_DELIVERY": "1", "JMSXDeliveryCount": "1", "NATIVE_MESSAGE_ID": "x",  # noqa: E501
         "x-first-death-queue": "q", "x-delivery-count": "2", "AMQ_SCHEDULED_DELAY": "5", "cloudEvents:id": "7",
         "x-request-id": "mine", "tenant": "t", "ev_header_priority": "high",
     }  # fmt: skip
