@@ -77,7 +77,7 @@ def test_what_was_not_confirmed_is_written_again(make_provider: MakeProvider, pr
     provider = make_provider(port=proxy.port)
     event = an_event()
     inbox = Inbox()
-    provider.subscribe(a_listener(event), inbox, credit=500, timeout=TIMEOUT)
+    make_provider().subscribe(a_listener(event), inbox, credit=500, timeout=TIMEOUT)
     provider.send(an_envelope(0), event).result(TIMEOUT)
     inbox.wait(1)[0].accept()
     proxy.stall("down")
