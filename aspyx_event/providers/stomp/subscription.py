@@ -2,8 +2,10 @@
 
 How a message is given back. STOMP's NACK loses it on Artemis and dead-letters it on ActiveMQ Classic; on RabbitMQ an
 UNSUBSCRIBE returns nothing before the connection ends. What all three do is to give back, to the head of the queue and
-in order, what is unsettled when the connection is closed with a DISCONNECT. (Measured: Artemis and Classic count no
-delivery then, RabbitMQ's quorum queues count one, as they do for a NACK.) So each subscription has a connection, and:
+in order, what is unsettled when the subscription and then the connection are ended in good order: UNSUBSCRIBE, then
+DISCONNECT. (Measured: Artemis and Classic count no delivery then; Artemis does for the first message when the
+UNSUBSCRIBE is left out, and RabbitMQ's quorum queues count one in any case.) So each subscription has a connection,
+and:
 
 * ``release`` on an open subscription: on RabbitMQ a confirmed copy to the end of the queue, then an ACK, because all
   else would count. Elsewhere nothing more is handed over; once the rest is settled, the connection is closed, which

@@ -113,6 +113,7 @@ def test_close_keeps_what_is_unsettled_alive(provider: StompProvider) -> None:
     for delivery in reversed(deliveries[2:]):
         delivery.release()
     deliveries[1].accept()
+    subscription.channel.join(TIMEOUT)  # type: ignore[attr-defined]
     other = Inbox()
     provider.subscribe(listener, other, credit=50, timeout=TIMEOUT)
     other.wait(18)
@@ -217,3 +218,17 @@ def test_every_listener_and_process_gets_its_own(make_provider: MakeProvider) ->
         inbox.wait(3)
         assert inbox.stays_at(3, 0.1)
         assert inbox.numbers == ["id-0", "id-1", "id-2"]
+
+
+def test_giving_back_wears_nothing_out(provider: StompProvider) -> None:
+    """An event that waits through many restarts of its listener stays in its place: giving back takes nothing away."""
+    _, listener = fill(provider, 3)
+    for _ in range(15):
+        inbox = Inbox()
+        subscription = provider.subscribe(listener, inbox, credit=10, timeout=TIMEOUT)
+        inbox.wait(3)
+        assert inbox.numbers == ["id-0", "id-1", "id-2"]
+        subscription.close(TIMEOUT)
+        for delivery in inbox.deliveries:
+            delivery.release()
+        subscription.channel.join(TIMEOUT)  # type: ignore[attr-defined]

@@ -32,8 +32,8 @@ _BROWSE_PATIENCE = 2.0
 class ArtemisDialect(Dialect):
     """Artemis over STOMP.
 
-    NACK is an ACK here: the message is gone. What is given back goes by the end of its connection, which the broker
-    does not count as a delivery when we say goodbye. It tells no count either, so crashes are not seen.
+    NACK is an ACK here: the message is gone. What is given back goes by the end of its subscription, which the broker
+    does not count as a delivery. It tells no count either, so crashes are not seen.
     """
 
     name: ClassVar[str] = "artemis"

@@ -12,8 +12,9 @@ What was measured with 4.0.5 and shapes this file:
   tells whether there is one of this name already: RESOURCE_LOCKED. If not, it goes with the connection.
 * The plugin declares a SEND's queue once per connection, and confirms what it sends into nothing afterwards. So the
   queues of delays, which delete themselves, are named after the hour, and live longer than that.
-* A NACK, an UNSUBSCRIBE and a DISCONNECT all count a delivery on quorum queues, which drop a message after 20 of
-  them: dead letters, which are read again and again, must lie in a classic queue.
+* A NACK and the end of a connection, clean or not, count a delivery on quorum queues, for all that is unsettled; after
+  20 of them the message is dropped. So durable queues dead-letter into the error queue, and that one, which is read
+  again and again, is a classic queue.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _BUCKET = 3600
 _BUCKET_MARGIN = 600
 _LONGEST_DELAY = 40 * 24 * 3600.0
 _STEPS = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82, 100)
+_WORN_OUT = "delivery_limit"
 _LOCKED = "RESOURCE_LOCKED"
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.1
 _BROWSE_AHEAD = 10_000
@@ -117,12 +119,20 @@ class RabbitMQDialect(Dialect):
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
         if listener is None or not self._settings.declare or queue in self._foreign:
             return Source(f"/amq/queue/{queue}", {})
-        return Source(f"/topic/{listener.event.name}", _arguments(queue, listener))
+        return Source(f"/topic/{listener.event.name}", self._arguments(queue, listener))
+
+    def _arguments(self, queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
+        found = {"x-queue-name": queue, "durable": "true", "auto-delete": "false", "exclusive": "false"}
+        if listener.durable:
+            target = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": self.error_queue}
+            return {**found, **target, "x-queue-type": "quorum"}
+        expires = _PER_PROCESS_EXPIRES if listener.per_process else _NON_DURABLE_EXPIRES
+        return {**found, "x-queue-type": "classic", "x-expires": str(expires * 1000)}
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:
         if not self._settings.declare or queue in self._foreign or listener.event.name not in self._exchanges:
             return []
-        return [Source(f"/exchange/{listener.event.name}", _arguments(queue, listener))]
+        return [Source(f"/exchange/{listener.event.name}", self._arguments(queue, listener))]
 
     def flow(self, amount: int) -> Mapping[str, str]:
         return {"prefetch-count": str(amount)}
@@ -130,6 +140,11 @@ class RabbitMQDialect(Dialect):
     def read(self, frame: Mapping[str, str], body: bytes) -> Envelope:
         envelope = super().read(frame, body)
         envelope.expires_at = mapping.expiry_of(frame, mapping.EXPIRES)
+        if frame.get("x-last-death-reason") == _WORN_OUT:  # the broker put it into the error queue, without a word
+            headers = envelope.wire_headers
+            headers.setdefault("ev_error_reason", "crashed")
+            headers.setdefault("ev_error_queue", frame.get("x-last-death-queue", ""))
+            headers.setdefault("ev_error_message", "delivered more often than the queue's delivery limit allows")
         return envelope
 
     def native_id(self, frame: Mapping[str, str]) -> str | None:
@@ -183,7 +198,7 @@ class RabbitMQDialect(Dialect):
             return []
         with sessions.session(deadline) as session:
             session.subscribe(_PROBE, {})
-            refusal = _refused(session, f"/topic/{event}", _arguments(queue, listener))
+            refusal = _refused(session, f"/topic/{event}", self._arguments(queue, listener))
         if "already exists" in refusal:
             return []
         self._other_arguments(refusal, queue)
@@ -265,14 +280,6 @@ def _insisting(declare: Callable[[], list[str]]) -> list[str]:
                 raise
             pause.wait(_LOCK_PAUSE)
     return declare()
-
-
-def _arguments(queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
-    found = {"x-queue-name": queue, "durable": "true", "auto-delete": "false", "exclusive": "false"}
-    if listener.durable:
-        return {**found, "x-queue-type": "quorum"}
-    expires = _PER_PROCESS_EXPIRES if listener.per_process else _NON_DURABLE_EXPIRES
-    return {**found, "x-queue-type": "classic", "x-expires": str(expires * 1000)}
 
 
 def _refused(session: Session, destination: str, headers: dict[str, str]) -> str:
