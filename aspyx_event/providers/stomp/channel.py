@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import ssl
 import threading
@@ -88,6 +89,7 @@ class Channel:
     ) -> None:
         self.name = name
         self.first: Future[None] = Future()
+        self.last_failure: Optional[BaseException] = None
         self._opener = opener
         self._up = up
         self._ready = ready
@@ -206,7 +208,18 @@ class Channel:
         if not self._stop.is_set() and not recycled:
             self._down(link.error, None)
 
-    last_failure: Optional[BaseException] = None
-
     def __repr__(self) -> str:
         return f"<Channel {self.name} {self._link or 'not connected'}>"
+
+
+def await_first(channel: Channel, timeout: float | None, what: str) -> None:
+    """Wait for a channel's first connection; one that fails is ended. ``what`` begins the error when time is over."""
+    try:
+        channel.first.result(timeout)
+    except BaseException as error:
+        channel.abort()
+        channel.join(1.0)
+        if isinstance(error, concurrent.futures.TimeoutError):
+            last = channel.last_failure
+            raise ProviderUnavailable(f"{what}: {last or 'no answer'}") from last
+        raise

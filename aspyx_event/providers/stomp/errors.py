@@ -82,3 +82,8 @@ def send_error(destination: str, error: ProviderError, event_id: str | None) -> 
     """The error for a message that the broker refused."""
     text = error.text if isinstance(error, ErrorFrame) else str(error)
     return SendRejected(f"{destination}: the broker refused the message: {text}", event_id=event_id)
+
+
+def as_provider_error(error: BaseException) -> ProviderError:
+    """For reports, which carry ProviderErrors only."""
+    return error if isinstance(error, ProviderError) else ProviderError(str(error) or type(error).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import threading
 from collections.abc import Iterator
@@ -29,8 +28,10 @@ from aspyx_event.provider import (
     Subscription,
 )
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
-from aspyx_event.providers.stomp.channel import HOPELESS, Channel, Opener
+from aspyx_event.providers.stomp.channel import Channel, Opener, await_first
+from aspyx_event.providers.stomp.consuming import keep_attached
 from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_for
+from aspyx_event.providers.stomp.errors import as_provider_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
 from aspyx_event.providers.stomp.session import Sessions
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 _SETUP_TIMEOUT = 30.0
 _REDECLARE_TIMEOUT = 10.0
 _INSIST = 0.25
-_REFUSALS = (AttachRefused, ConfigurationError)
 
 T = TypeVar("T")
 
@@ -156,18 +156,11 @@ class StompProvider(Provider):
         )
         channel.start()
         try:
-            channel.first.result(timeout)
-        except BaseException as error:
-            self._give_up(channel)
-            if isinstance(error, concurrent.futures.TimeoutError):
-                raise _not_in_time(channel, f"no connection within {timeout:g} s") from channel.last_failure
+            await_first(channel, timeout, f"no connection within {timeout:g} s")
+        except BaseException:
+            self._channel = None
+            self._publisher.close(ProviderUnavailable("the provider is not started"))
             raise
-
-    def _give_up(self, channel: Channel) -> None:
-        channel.abort()
-        channel.join(1.0)
-        self._channel = None
-        self._publisher.close(ProviderUnavailable("the provider is not started"))
 
     def stop(self, *, timeout: float | None) -> None:
         """See Provider."""
@@ -213,10 +206,10 @@ class StompProvider(Provider):
 
     def _down(self, error: BaseException, pause: Optional[float]) -> None:
         if pause is None:
-            self._publisher.lost(_provider_error(error))
+            self._publisher.lost(as_provider_error(error))
         else:
             logger.info("%r: %s; next attempt in %.1f s", self, error, pause)
-        self._report(_provider_error(error))
+        self._report(as_provider_error(error))
 
     def _report(self, error: Optional[ProviderError] = None) -> None:
         """Connected means all connections. Every failure is reported, and every change."""
@@ -285,51 +278,29 @@ class StompProvider(Provider):
         subscription = StompSubscription(
             listener, queue, on_delivery, credit=credit, dialect=dialect, publisher=self._publisher
         )
-        channel = self._consumer(subscription, deadline.left())
-        channel.start()
+        channel = keep_attached(
+            subscription,
+            self._opener,
+            f"aspyx-stomp-{self.server_name}-consume-{queue}",
+            patience=deadline.left(),
+            declare=lambda: self._declare(listener, Deadline(_REDECLARE_TIMEOUT)),
+            refused=self._refused,
+            report=self._report,
+        )
         try:
-            channel.first.result(deadline.left())
-        except BaseException as error:
+            await_first(channel, deadline.left(), f"queue {queue!r}: not attached within {timeout:g} s")
+            with self._lock:
+                self._started()
+                self._subscriptions = [known for known in self._subscriptions if not known.ended]
+                self._subscriptions.append(subscription)
+        except BaseException:
             subscription.close(0)
             channel.abort()
-            channel.join(1.0)
-            if isinstance(error, concurrent.futures.TimeoutError):
-                what = f"queue {queue!r}: not attached within {timeout:g} s"
-                raise _not_in_time(channel, what) from channel.last_failure
             raise
-        with self._lock:
-            self._subscriptions.append(subscription)
         return subscription
 
-    def _consumer(self, subscription: StompSubscription, patience: float | None) -> Channel:
-        def up(link: Link) -> None:
-            if channel.first.done():
-                self._declare(subscription.listener, Deadline(_REDECLARE_TIMEOUT))
-            subscription.attach(link)
-
-        def ready() -> None:
-            if subscription.refused:
-                subscription.refused = False
-                self._on_state(ProviderState(connected=self.connected, queue=subscription.queue))
-            self._report()
-
-        def down(error: BaseException, _pause: Optional[float]) -> None:
-            subscription.detach()
-            if subscription.closed or not channel.first.done():
-                return
-            reason = _provider_error(error)
-            if isinstance(error, _REFUSALS):
-                subscription.refused = True
-                self._on_state(ProviderState(connected=self.connected, error=reason, queue=subscription.queue))
-            else:
-                self._report(reason)
-
-        final = (*HOPELESS, AttachRefused)
-        name = f"aspyx-stomp-{self.server_name}-consume-{subscription.queue}"
-        channel = subscription.channel = Channel(
-            name, self._opener, up=up, ready=ready, down=down, final=final, patience=patience
-        )
-        return channel
+    def _refused(self, subscription: StompSubscription, error: Optional[ProviderError]) -> None:
+        self._on_state(ProviderState(connected=self.connected, error=error, queue=subscription.queue))
 
     # -- the error queue -------------------------------------------------------------------------------------------
 
@@ -352,12 +323,3 @@ def _check_installed() -> None:
             "the STOMP provider needs stomp.py: pip install aspyx-event[stomp]"
             f"{'' if error.name == 'stomp' else f' ({error})'}"
         ) from error
-
-
-def _provider_error(error: BaseException) -> ProviderError:
-    return error if isinstance(error, ProviderError) else ProviderError(str(error) or type(error).__name__)
-
-
-def _not_in_time(channel: Channel, what: str) -> ProviderUnavailable:
-    last = channel.last_failure
-    return ProviderUnavailable(f"{what}: {last or 'no answer'}")

@@ -128,6 +128,11 @@ class StompSubscription(Subscription):
         return self._closed
 
     @property
+    def ended(self) -> bool:
+        """Whether it was closed, and its connection is gone."""
+        return self._closed and self.channel is not None and self.channel.join(0)
+
+    @property
     def attached(self) -> bool:
         """Whether messages can come; or cannot, for a reason that has been reported."""
         return self.refused or (self.channel is not None and self.channel.link is not None)
