@@ -150,6 +150,7 @@ class Receiver:
             engine.flow(link, -credit)
         self._held.extend(messages)
         self._release_held()
+        self.top_up()  # a settlement while some credit was out may have left room that nothing else would grant
 
     def _release_held(self) -> None:
         # What is already here when a pause begins may still arrive.

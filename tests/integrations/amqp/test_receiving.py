@@ -10,6 +10,7 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Delivery
 from aspyx_event.providers.amqp import AMQPProvider
+from aspyx_event.providers.amqp.delivery import AMQPSubscription
 from tests.brokers.management import ArtemisManagement
 from tests.integrations.amqp.conftest import MakeProvider
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event
@@ -35,6 +36,26 @@ def test_credit_bounds_what_is_unsettled(provider: AMQPProvider) -> None:
     assert inbox.stays_at(10)
     inbox.deliveries[0].accept()
     inbox.deliveries[1].release()
+    inbox.wait(12)
+    assert inbox.stays_at(12)
+
+
+def test_room_is_granted_while_credit_is_out(provider: AMQPProvider) -> None:
+    """Two settlements in two bursts, before the broker used the credit of the first: both make room."""
+    _, listener = fill(provider, 20)
+    inbox = Inbox()
+    subscription = provider.subscribe(listener, inbox, credit=10, timeout=TIMEOUT)
+    inbox.wait(10)
+    assert isinstance(subscription, AMQPSubscription)
+    receiver = subscription.receiver
+    assert receiver is not None
+
+    def two_bursts() -> None:
+        for token in list(receiver._link.deliveries)[:2]:
+            receiver.settled(token, True)
+            receiver.top_up()
+
+    receiver.connection.post(two_bursts)
     inbox.wait(12)
     assert inbox.stays_at(12)
 
