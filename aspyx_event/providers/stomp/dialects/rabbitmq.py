@@ -29,6 +29,7 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities
+from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
 from aspyx_event.providers.stomp.errors import ErrorFrame, attach_error, refusal_of
@@ -38,11 +39,6 @@ from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
 
 _PROBE = "/topic/aspyx_event.probe"
-_NON_DURABLE_EXPIRES, _PER_PROCESS_EXPIRES = 60, 3600
-_BUCKET = 3600
-_BUCKET_MARGIN = 600
-_LONGEST_DELAY = 40 * 24 * 3600.0
-_STEPS = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82, 100)
 _WORN_OUT = "delivery_limit"
 _LOCKED = "RESOURCE_LOCKED"
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.1
@@ -75,8 +71,7 @@ class RabbitMQDialect(Dialect):
             headers[mapping.EXPIRES] = mapping.expiry(envelope.ttl)
         destination = f"/topic/{event.name}"
         if envelope.delay:
-            target = {"x-dead-letter-exchange": "amq.topic", "x-dead-letter-routing-key": event.name}
-            destination = self._delayed(headers, f"{event.name}.delay", target, envelope.delay, durable=event.durable)
+            destination = _through(rules.delayed_event(event.name, envelope.delay, durable=event.durable), headers)
         elif envelope.ttl is not None:
             headers["expiration"] = str(mapping.milliseconds(envelope.ttl))
         return Outgoing(destination, headers, envelope.body, envelope.id)
@@ -96,25 +91,12 @@ class RabbitMQDialect(Dialect):
         if expires_at is not None:
             found[mapping.EXPIRES] = frame[mapping.EXPIRES]
         if delay > 0:
-            target = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": destination}
-            where = self._delayed(found, f"{destination}.retry", target, delay, durable=persistent)
+            where = _through(rules.delayed_copy(destination, delay, durable=persistent), found)
         else:
             where = f"/amq/queue/{destination}"
             if expires_at is not None:
                 found["expiration"] = str(max(1, round((expires_at - time.time()) * 1000)))
         return Outgoing(where, found, body, headers.get(CE_ID))
-
-    def _delayed(
-        self, headers: dict[str, str], name: str, target: Mapping[str, str], delay: float, *, durable: bool
-    ) -> str:
-        """The queue where messages wait for so long, then go to ``target``; one for each step and hour."""
-        wait = delay_step(delay)
-        headers.update(target)
-        headers["x-message-ttl"] = str(wait)
-        headers["x-expires"] = str(wait + (_BUCKET + _BUCKET_MARGIN) * 1000)
-        headers["x-queue-type"] = "quorum" if durable else "classic"
-        kind = "" if durable else ".nd"
-        return f"/queue/{name}{kind}.{wait}.{int(time.time() // _BUCKET)}"
 
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
         if listener is None or not self._settings.declare or queue in self._foreign:
@@ -122,12 +104,7 @@ class RabbitMQDialect(Dialect):
         return Source(f"/topic/{listener.event.name}", self._arguments(queue, listener))
 
     def _arguments(self, queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
-        found = {"x-queue-name": queue, "durable": "true", "auto-delete": "false", "exclusive": "false"}
-        if listener.durable:
-            target = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": self.error_queue}
-            return {**found, **target, "x-queue-type": "quorum"}
-        expires = _PER_PROCESS_EXPIRES if listener.per_process else _NON_DURABLE_EXPIRES
-        return {**found, "x-queue-type": "classic", "x-expires": str(expires * 1000)}
+        return _declaring(rules.listener_queue(queue, listener, error_queue=self.error_queue))
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:
         if not self._settings.declare or queue in self._foreign or listener.event.name not in self._exchanges:
@@ -175,11 +152,10 @@ class RabbitMQDialect(Dialect):
             raise attach_error(f"{who} cannot be declared", error, address=address, queue=queue) from error
 
     def _declare_plain(self, sessions: Sessions, queue: str, deadline: Deadline) -> list[str]:
-        arguments = {"durable": "true", "auto-delete": "false", "exclusive": "false", "x-queue-type": "classic"}
         with sessions.session(deadline) as session:
             session.subscribe(_PROBE, {})
             # Not as /queue/: that would be declared without waiting for an answer.
-            refusal = _refused(session, _PROBE, {**arguments, "x-queue-name": queue})
+            refusal = _refused(session, _PROBE, _declaring(rules.plain_queue(queue)))
         if "already exists" in refusal:
             return []
         self._other_arguments(refusal, queue)
@@ -260,13 +236,16 @@ class RabbitMQDialect(Dialect):
         return None
 
 
-def delay_step(seconds: float) -> int:
-    """The next of few delays, in milliseconds: twelve for each power of ten, at most a quarter longer."""
-    wanted = mapping.milliseconds(min(seconds, _LONGEST_DELAY))
-    scale = 10
-    while wanted > 10 * _STEPS[-1] * scale // 100:
-        scale *= 10
-    return next(step * scale // 10 for step in _STEPS if step * scale // 10 >= wanted)
+def _declaring(queue: rules.Queue) -> dict[str, str]:
+    """The headers of a SUBSCRIBE that declares a queue."""
+    arguments = {key: str(value) for key, value in queue.arguments}
+    return {"x-queue-name": queue.name, "durable": "true", "auto-delete": "false", "exclusive": "false", **arguments}
+
+
+def _through(queue: rules.Queue, headers: dict[str, str]) -> str:
+    """Where a SEND goes that declares the queue in which it waits: see its headers."""
+    headers.update((key, str(value)) for key, value in queue.arguments)
+    return f"/queue/{queue.name}"
 
 
 def _insisting(declare: Callable[[], list[str]]) -> list[str]:

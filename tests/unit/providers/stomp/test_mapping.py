@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from aspyx_event.envelope import CE_ID, EV_ATTEMPT, Envelope
 from aspyx_event.events import EventDescriptor
+from aspyx_event.providers.brokers.rabbitmq import delay_step
 from aspyx_event.providers.stomp import StompSettings, mapping
 from aspyx_event.providers.stomp.dialects import dialect_for
 from aspyx_event.providers.stomp.dialects.activemq import destination_of
-from aspyx_event.providers.stomp.dialects.rabbitmq import delay_step
 
 KEYS = st.one_of(
     st.text(min_size=1, max_size=20),
