@@ -25,15 +25,16 @@ The contract, beyond the signatures:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
-from aspyx_event.exceptions import ProviderError
+from aspyx_event.exceptions import ConfigurationError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.topology import Difference, Topology
 
 Confirmation = Future
 """``Future[None]``: done when the broker has confirmed, failed with a ProviderError when it refused."""
@@ -98,6 +99,9 @@ class Delivery(ABC):
         queue ``destination`` (canonical name) and no other, ``delay`` seconds from now. Settles nothing.
         """
 
+
+Target = Union[EventDescriptor, EventListenerDescriptor, str]
+"""What can be declared: an event's address, a listener's queue, or a plain queue."""
 
 OnDelivery = Callable[[Delivery], None]
 OnState = Callable[[ProviderState], None]
@@ -164,16 +168,34 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def declare(self, target: Union[EventDescriptor, EventListenerDescriptor, str], *, timeout: float) -> None:
+    def declare(self, target: Target, *, timeout: float) -> None:
         """Make sure an event's address, a listener's queue or a plain queue exists; again after every reconnect.
 
-        Raises ConfigurationError when a queue of this name belongs to another address, AttachRefused when the user
-        may not, ProviderError else.
+        A provider that was told to create nothing checks instead, as far as it can, before anything is attached.
+
+        Raises ConfigurationError when a queue of this name belongs to another address, MissingResources when it is not
+        there and must not be created, AttachRefused when the user may not, ProviderError else.
         """
 
     def findings(self) -> list[str]:
         """Sentences about settings of the broker that endanger what was declared. Read once, after the declarations."""
         return []
+
+    def topology(self, targets: Iterable[Target]) -> Topology:  # noqa: ARG002 - a default
+        """What the broker has to hold for these, without asking it.
+
+        Raises LifecycleError while the kind of broker is not known yet, ConfigurationError when the provider cannot
+        describe it.
+        """
+        raise ConfigurationError(f"{self!r} cannot describe what its broker has to hold: it has no topology()")
+
+    def check(self, targets: Iterable[Target], *, timeout: float) -> list[Difference]:  # noqa: ARG002 - a default
+        """Where the broker is not as ``topology`` says; what cannot be found out is ``unknown``. Creates nothing.
+
+        For a started provider. Raises ConfigurationError when it cannot compare, ProviderError within ``timeout``
+        seconds.
+        """
+        raise ConfigurationError(f"{self!r} cannot compare its broker with what is needed: it has no check()")
 
     @abstractmethod
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
