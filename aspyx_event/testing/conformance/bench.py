@@ -38,6 +38,8 @@ class Sample:
 class Suite:
     """What a subclass says about its provider. See ProviderConformance."""
 
+    _notes: Optional[list[tuple[str, object]]] = None
+
     downtime = 0.5
     """Seconds for which a durable listener is down while events are sent."""
 
@@ -61,11 +63,18 @@ class Suite:
         """The names of all queues of the broker, if it can be asked."""
         return None
 
+    def note(self, name: str, value: object) -> None:
+        """Note a property of the running test for whoever reads pytest's reports or its junit XML: ``group``,
+        ``capabilities``, ``lacks_capability``, ``lacks_hook``."""
+        if self._notes is not None:
+            self._notes.append((name, value))
+
     @contextmanager
     def proxy(self) -> Iterator[TcpProxy]:
         """A proxy before the broker; the test is skipped where there is no connection."""
         port = self.broker_port()
         if port is None:
+            self.note("lacks_hook", "broker_port")
             pytest.skip("there is no connection that could be cut")
         with TcpProxy("127.0.0.1", port) as made:
             yield made
@@ -73,17 +82,20 @@ class Suite:
     def needs_hook(self, name: str) -> None:
         """Skip the test where a hook was not overridden."""
         if getattr(type(self), name) is getattr(Suite, name):
+            self.note("lacks_hook", name)
             pytest.skip(f"there is no {name}()")
 
-    @staticmethod
-    def needs(capability: str, provider: Provider) -> None:
+    def needs(self, capability: str, provider: Provider) -> None:
         """Skip the test where a started provider lacks a capability."""
         if not getattr(provider.capabilities, capability):
+            self.note("lacks_capability", capability)
             pytest.skip(f"Capabilities.{capability} is False")
 
     @pytest.fixture
-    def bench(self) -> Iterator[Bench]:
+    def bench(self, request: pytest.FixtureRequest) -> Iterator[Bench]:
         """The workbench; everything on it is stopped afterwards."""
+        self._notes = request.node.user_properties
+        self.note("group", request.function.__qualname__.partition(".")[0])
         made = Bench(self)
         try:
             yield made

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from aspyx_event.manager import EventManager
-from aspyx_event.testing.conformance.bench import Bench, Suite
+from aspyx_event.testing.conformance.bench import TIMEOUT, Bench, Suite
 from aspyx_event.testing.conformance.recorder import Handled
 
 _FDS = "/proc/self/fd"
@@ -18,6 +20,16 @@ _FDS = "/proc/self/fd"
 
 class LifecycleTests(Suite):
     """Nothing is lost, and nothing is left behind."""
+
+    def test_what_a_provider_can_do_is_known_once_it_has_started(self, bench: Bench) -> None:
+        """Capabilities are final after start(): a second process, and a second start, find the same."""
+        first, second = bench.started_provider("a"), bench.started_provider("b")
+        found = first.capabilities
+        assert second.capabilities == found
+        first.stop(timeout=10)
+        first.start(lambda _state: None, timeout=TIMEOUT)
+        assert first.capabilities == found
+        self.note("capabilities", json.dumps(asdict(found)))
 
     @pytest.mark.slow
     def test_events_wait_for_a_durable_listener(self, bench: Bench) -> None:
