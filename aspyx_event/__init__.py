@@ -1,4 +1,4 @@
-"""Typed events for synchronous Python: a thread-pool based event library over AMQP 1.0 and in process."""
+"""Typed events for synchronous Python: a thread-pool based event library over AMQP 1.0, STOMP, and in process."""
 
 from __future__ import annotations
 
@@ -40,10 +40,15 @@ from aspyx_event.retry import RetryPolicy
 if TYPE_CHECKING:
     from aspyx_event.providers.amqp import AMQPProvider as AMQPProvider
     from aspyx_event.providers.amqp import AMQProvider as AMQProvider
+    from aspyx_event.providers.stomp import StompProvider as StompProvider
 
 __version__ = "0.1.0"
 
-_ON_FIRST_USE = {"AMQPProvider": "aspyx_event.providers.amqp", "AMQProvider": "aspyx_event.providers.amqp"}
+_ON_FIRST_USE = {
+    "AMQPProvider": "aspyx_event.providers.amqp",
+    "AMQProvider": "aspyx_event.providers.amqp",
+    "StompProvider": "aspyx_event.providers.stomp",
+}
 
 
 def __getattr__(name: str) -> Any:

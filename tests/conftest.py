@@ -23,16 +23,6 @@ settings.load_profile("aspyx")
 
 _B = TypeVar("_B", bound=Broker)
 
-_IN_PROGRESS = ("tests/integrations/stomp/", "tests/conformance/test_stomp_", "tests/unit/providers/stomp/")
-"""What a provider that is not offered yet has to pass before it is."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Set the tests of unfinished parts aside: ``pytest -m in_progress`` runs them."""
-    for item in items:
-        if item.nodeid.startswith(_IN_PROGRESS):
-            item.add_marker(pytest.mark.in_progress)
-
 
 def _running(kind: type[_B]) -> Iterator[_B]:
     """Yield a started broker; a missing one is a skip at home and a failure where brokers are required."""

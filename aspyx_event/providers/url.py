@@ -1,9 +1,9 @@
-"""From a URL to a provider: ``local://``, ``amqp://``, ``amqps://``."""
+"""From a URL to a provider: ``local://``, ``amqp://``, ``amqps://``, ``stomp://``, ``stomps://``."""
 
 from __future__ import annotations
 
 import re
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from aspyx_event.events import check_name
@@ -90,14 +90,25 @@ def _local(parts: SplitResult, options: dict[str, str]) -> Provider:
 def _amqp(parts: SplitResult, options: dict[str, str]) -> Provider:
     from aspyx_event.providers.amqp import AMQPProvider
 
+    return AMQPProvider.from_url(**_network(parts), options=options)
+
+
+def _stomp(parts: SplitResult, options: dict[str, str]) -> Provider:
+    from aspyx_event.providers.stomp import StompProvider
+
+    return StompProvider.from_url(**_network(parts), options=options)
+
+
+def _network(parts: SplitResult) -> dict[str, Any]:
     user, password = _credentials(parts.netloc)
-    return AMQPProvider.from_url(
-        hosts=_hosts(parts.netloc), user=user, password=password, tls=parts.scheme == "amqps", options=options
-    )
+    tls = parts.scheme in ("amqps", "stomps")
+    return {"hosts": _hosts(parts.netloc), "user": user, "password": password, "tls": tls}
 
 
 _SCHEMES: dict[str, Callable[[SplitResult, dict[str, str]], Provider]] = {
     "local": _local,
     "amqp": _amqp,
     "amqps": _amqp,
+    "stomp": _stomp,
+    "stomps": _stomp,
 }

@@ -8,8 +8,7 @@ import pytest
 
 pytest.importorskip("stomp")
 
-from aspyx_event import Provider
-from aspyx_event.providers.stomp import StompProvider
+from aspyx_event import Provider, StompProvider
 from aspyx_event.testing.conformance import ProviderConformance
 from tests.brokers.management import ArtemisManagement
 

@@ -19,7 +19,7 @@ def test_all_is_what_the_package_offers() -> None:
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     offered -= {"annotations", "TYPE_CHECKING", "Any"}
-    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider"} >= offered
+    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider", "StompProvider"} >= offered
     assert set(aspyx_event.__all__) <= offered
     assert aspyx_event.__all__ == sorted(aspyx_event.__all__)
 
@@ -73,17 +73,21 @@ print(root.handlers, root.level == logging.WARNING, logging.getLogger("aspyx_eve
     assert result.stdout == "[] True []\n"
 
 
-def test_without_the_extra() -> None:
+@pytest.mark.parametrize(
+    ("extra", "packages", "provider"), [("amqp", "proton cproton", "AMQPProvider"), ("stomp", "stomp", "StompProvider")]
+)
+def test_without_the_extra(extra: str, packages: str, provider: str) -> None:
     """Without the package of a provider, using it names the extra to install."""
-    result = run_script("""
+    result = run_script(f"""
 import sys
-sys.modules["proton"] = sys.modules["cproton"] = None
+for package in "{packages}".split():
+    sys.modules[package] = None
 import aspyx_event
-for use in (lambda: aspyx_event.AMQPProvider("web"), lambda: aspyx_event.EventManager("amqp://me:hunter2@h")):
+for use in (lambda: aspyx_event.{provider}("web"), lambda: aspyx_event.EventManager("{extra}://me:hunter2@h")):
     try:
         use()
     except Exception as error:
-        text = f"{error} {error.__cause__}"
-        print("pip install aspyx-event[amqp]" in text, "hunter2" in text)
+        text = f"{{error}} {{error.__cause__}}"
+        print("pip install aspyx-event[{extra}]" in text, "hunter2" in text)
 """)
     assert result.stdout == "True False\nTrue False\n", result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,12 @@ from aspyx_event.testing.relay import Direction
 CREDIT = 20
 WINDOW = 512
 """How many events ``send_events`` may have written without a confirmation."""
+
+_KINDS = ("durable", "passing", "each")
+
+
+def _all_handled(number: int, calls: list[Handled]) -> bool:
+    return {call.listener for call in calls if call.number == number} == set(_KINDS)
 
 
 def _slow(_call: Handled) -> None:
@@ -78,22 +85,22 @@ class FaultTests(Suite):
         kind, passing = bench.event("durable"), bench.event("passing", durable=False)
         with self.proxy() as proxy:
             manager = bench.manager(
-                bench.listener(kind, "durable"),
-                bench.listener(passing, "passing"),
-                bench.listener(passing, "each", per_process=True),
+                bench.listener(kind, _KINDS[0]),
+                bench.listener(passing, _KINDS[1]),
+                bench.listener(passing, _KINDS[2], per_process=True),
                 port=proxy.port,
             )
             for number in range(3):
                 manager.send_event(kind(number), timeout=30)
                 manager.send_event(passing(number), timeout=30)
-                bench.recorder.wait(3 * (number + 1))
+                bench.recorder.wait_until(partial(_all_handled, number), f"number {number} at each listener")
                 before = proxy.connections
                 proxy.cut()
                 assert proxy.wait_for_connections(before + 1, 30)
                 bench.wait_until_ready(manager)
-            for name in ("durable", "passing", "each"):
-                assert set(bench.recorder.numbers(name)) == set(range(3))
             manager.stop()
+        for name in _KINDS:
+            assert set(bench.recorder.numbers(name)) == set(range(3))
         assert len(bench.recorder.calls) <= 9 + 9  # what was cut off before its acceptance was written comes twice
 
     def test_settling_over_a_dead_connection_is_harmless(self, bench: Bench) -> None:

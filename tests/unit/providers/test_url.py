@@ -85,7 +85,8 @@ def test_special_characters_are_explained(parts: Any) -> None:
 
 def test_unknown_scheme() -> None:
     """An unknown scheme is named, with the known ones."""
-    with pytest.raises(ConfigurationError, match="scheme 'kafka'; known are local://, amqp://, amqps://"):
+    known = "local://, amqp://, amqps://, stomp://, stomps://"
+    with pytest.raises(ConfigurationError, match=f"scheme 'kafka'; known are {known}"):
         provider_from_url("kafka://h")
 
 
