@@ -1,9 +1,11 @@
-"""Put every broker that can be had here into the cache, so that no test waits for a download."""
+"""Put every broker and foreign client that can be had here into the cache, so that no test waits for a download."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+from tests.integrations.jms.client import JmsClient
 
 from .activemq import ActiveMQBroker
 from .artemis import ArtemisBroker
@@ -11,13 +13,13 @@ from .base import Broker
 from .host import BrokerUnavailable
 from .rabbitmq import RabbitMQBroker
 
-BROKERS: tuple[type[Broker], ...] = (ArtemisBroker, RabbitMQBroker, ActiveMQBroker)
+INSTALLED: tuple[type[Broker] | type[JmsClient], ...] = (ArtemisBroker, RabbitMQBroker, ActiveMQBroker, JmsClient)
 
 
 def main() -> int:
-    """Return 1 when a broker is missing and brokers are required."""
+    """Return 1 when one is missing and brokers are required."""
     missing = 0
-    for kind in BROKERS:
+    for kind in INSTALLED:
         try:
             kind.install()
         except BrokerUnavailable as error:
