@@ -14,8 +14,9 @@ from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 Hosts = tuple[tuple[str, int], ...]
 
 URL_PORT, URL_TLS_PORT = 5672, 5671
-BROKERS = ("artemis",)
+BROKERS = ("artemis", "rabbitmq")
 
+_SERVICE_BUS = ".servicebus.windows.net"
 _SMALLEST_FRAME = 512  # the specification's minimum
 _LARGEST_FRAME = 0xFFFFFFFF
 _FILES = ("ca_file", "cert_file", "key_file")
@@ -31,10 +32,10 @@ class AMQPSettings:
     heartbeat: seconds; a peer that is silent for two of them is lost. connect_timeout: seconds for one host.
     max_frame_size: bytes. error_queue: instead of the one that the prefix gives.
     declare: False creates and checks nothing on the broker; queues must be there, or come into being by attaching.
-    broker: ``artemis``, where the broker's own word for what it is cannot be taken.
-    virtual_host: what the open frame names as host, instead of the host's name.
+    broker: ``artemis`` or ``rabbitmq``, where the broker's own word for what it is cannot be taken.
+    virtual_host: what the open frame names as host, instead of the host's name (RabbitMQ: ``vhost:<name>``).
 
-    Raises ConfigurationError that names the option.
+    Raises ConfigurationError that names the option, and for hosts of Azure Service Bus, which is not supported.
     """
 
     server_name: str = DEFAULT_SERVER_NAME
@@ -139,6 +140,13 @@ def _checked_hosts(hosts: Any) -> Hosts:
             raise _wrong("host", host, "the name or address of a machine")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
             raise _wrong("port", port, "a number from 1 to 65535")
+        if host.strip().rstrip(".").lower().endswith(_SERVICE_BUS):
+            raise _wrong(
+                "host",
+                host,
+                "Azure Service Bus is not supported: its topics and subscriptions cannot be created over AMQP, and "
+                "this library was never run on it; choose one of the brokers in the documentation",
+            )
     return tuple((host, port) for host, port in hosts)
 
 
