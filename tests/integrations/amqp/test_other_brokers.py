@@ -60,7 +60,7 @@ def test_a_broker_without_a_dialect_is_refused(make_provider: MakeProvider, arte
 def test_activemq_classic_is_sent_to_stomp() -> None:
     """ActiveMQ Classic, which calls itself ActiveMQ over AMQP 1.0, is refused with the protocol that works."""
     with pytest.raises(ConfigurationError, match="StompProvider"):
-        dialect_for("ActiveMQ", AMQPSettings())
+        dialect_for("ActiveMQ", "5.18.3", AMQPSettings())
 
 
 @pytest.mark.parametrize("host", ["shop.servicebus.windows.net", "Shop.ServiceBus.Windows.NET."])
