@@ -15,7 +15,7 @@ from typing import Any, Optional
 import cproton as c
 import proton
 
-from aspyx_event.providers.amqp.engine_setup import bind, condition_of, fill
+from aspyx_event.providers.amqp.engine_setup import bind, condition_of, set_up
 from aspyx_event.providers.amqp.links import ConnectionOwner, Link, LinkOwner
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, State
 from aspyx_event.providers.amqp.settings import AMQPSettings
@@ -26,6 +26,7 @@ _STATES = {
     c.PN_RELEASED: State.RELEASED,
     c.PN_MODIFIED: State.MODIFIED,
 }
+_SPARE_SESSIONS = 2
 _NULL = c.ffi.NULL
 _Delivery: Any = proton.Delivery
 _Session: Any = proton.Session
@@ -126,19 +127,16 @@ class Engine:
 
     def sender(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a sending link."""
-        session = self._session_for(own_session)
+        session, own_session = self._session_for(own_session)
         wrapper = session.sender(self._link_name(node))
-        fill(wrapper.target, node)
-        wrapper.snd_settle_mode = proton.Link.SND_UNSETTLED
+        set_up(wrapper, node, outgoing=True)
         return self._attach(wrapper, owner, session, own_session, outgoing=True)
 
     def receiver(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a receiving link, without credit."""
-        session = self._session_for(own_session)
+        session, own_session = self._session_for(own_session)
         wrapper = session.receiver(self._link_name(node))
-        fill(wrapper.source, node)
-        wrapper.snd_settle_mode = proton.Link.SND_UNSETTLED
-        wrapper.rcv_settle_mode = proton.Link.RCV_FIRST
+        set_up(wrapper, node, outgoing=False)
         return self._attach(wrapper, owner, session, own_session, outgoing=False)
 
     def _attach(self, wrapper: Any, owner: LinkOwner, session: Any, own: bool, *, outgoing: bool) -> Link:
@@ -147,17 +145,21 @@ class Engine:
         wrapper.open()
         return link
 
-    def _session_for(self, own: bool) -> Any:
+    def _session_for(self, own: bool) -> tuple[Any, bool]:
+        """A new session, or the shared one where the broker allows no more: and whether it is the link's own."""
+        used = sum(link.own_session for link in self._links.values())
+        own = own and used + _SPARE_SESSIONS < self._transport.remote_channel_max
         if not own and self._session is not None:
-            return self._session
+            return self._session, False
         session = self._connection.session()
         session.open()
         if not own:
             self._session = session
-        return session
+        return session, own
 
     def _link_name(self, node: Node) -> str:
-        return f"{node.address or 'dynamic'}-{self._connection.container}-{next(self._names)}"
+        number = "pair" if node.paired else next(self._names)
+        return f"{node.address or 'dynamic'}-{self._connection.container}-{number}"
 
     def remote_address(self, link: Link) -> str | None:
         """The address that the broker gave a dynamic source."""
@@ -198,6 +200,13 @@ class Engine:
         c.pn_link_advance(link.impl)
         link.tokens[c.addressof(delivery)] = token
         return token
+
+    def send_settled(self, link: Link, data: bytes) -> None:
+        """Write one message whose outcome the peer will not tell; only with credit."""
+        delivery = c.pn_delivery(link.impl, next(self._tokens).to_bytes(8, "big"))
+        c.pn_link_send(link.impl, data)
+        c.pn_link_advance(link.impl)
+        c.pn_delivery_settle(delivery)
 
     def settle(self, link: Link, token: int, *, accept: bool) -> bool:
         """Accept or release a received message. False when it is not there any more."""
@@ -299,8 +308,10 @@ class Engine:
         if self._session is not None and session == self._session:
             self._session = None
         session.close()
-        for link in [link for link in self._links.values() if link.session == session]:
+        links = [link for link in self._links.values() if link.session == session]
+        for link in links:
             self._forget(link)
+        for link in links:
             link.owner.link_closed(condition)
         session.free()
 

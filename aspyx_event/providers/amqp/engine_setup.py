@@ -30,8 +30,18 @@ def bind(connection: Any, settings: AMQPSettings, host: str, *, container: str) 
     return transport, sasl
 
 
-def fill(terminus: Any, node: Node) -> None:
-    """Describe a node in a link's source or target."""
+def set_up(link: Any, node: Node, *, outgoing: bool) -> None:
+    """Describe a node at its end of a link, or at both."""
+    _fill(link.target if outgoing else link.source, node)
+    if node.paired:
+        _fill(link.source if outgoing else link.target, node)
+        link.properties = {proton.symbol("paired"): True}
+    link.snd_settle_mode = proton.Link.SND_SETTLED if node.paired else proton.Link.SND_UNSETTLED
+    if not outgoing:
+        link.rcv_settle_mode = proton.Link.RCV_FIRST
+
+
+def _fill(terminus: Any, node: Node) -> None:
     if node.dynamic:
         terminus.dynamic = True
     else:

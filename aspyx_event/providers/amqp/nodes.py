@@ -7,6 +7,22 @@ from enum import Enum
 from typing import NamedTuple, Optional
 
 
+class Request(NamedTuple):
+    """A question to a broker's management; ``body`` is a raw AmqpValue section."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+class Need(NamedTuple):
+    """What has to be declared before something is sent to a node."""
+
+    requests: tuple[Request, ...]
+    required: bool
+    """Whether sending is in vain when the broker refuses."""
+
+
 @dataclass(frozen=True)
 class Node:
     """A source or a target on the broker."""
@@ -17,6 +33,9 @@ class Node:
     copy: bool = False
     """Browse: read without taking."""
     selector: Optional[str] = None
+    paired: bool = False
+    """One of two links of one name that carry requests and their replies; what goes over it is sent settled."""
+    need: Optional[Need] = None
 
     def __str__(self) -> str:
         return self.address or "(dynamic)"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Callable, Optional
 
-from aspyx_event.exceptions import ProviderError
+from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.provider import Confirmation
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.errors import attach_error
@@ -21,6 +21,8 @@ _SMALL = 1000
 
 Judge = Callable[[Node, Outcome], Optional[ProviderError]]
 """The dialect's reading of an outcome: None is a success."""
+Prepare = Callable[[Node, Callable[[Optional[ProviderError]], None]], None]
+"""Has declared what a node needs, and then calls back: None is a success. For the I/O thread."""
 
 
 class Message:
@@ -46,10 +48,20 @@ class Message:
 class Sender:
     """One sending link of one connection. Belongs to the I/O thread."""
 
-    def __init__(self, connection: Connection, node: Node, judge: Judge, *, own_session: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        node: Node,
+        judge: Judge,
+        *,
+        own_session: bool = False,
+        prepare: Prepare | None = None,
+    ) -> None:
         self._connection = connection
         self._judge = judge
         self._own_session = own_session
+        self._prepare = prepare if node.need is not None else None
+        self._preparing = False
         self.node = node
         self.pending: deque[Message] = deque()
         self._unsettled: dict[int, Message] = {}
@@ -60,17 +72,35 @@ class Sender:
         self._open()
 
     def _open(self) -> None:
+        if self._prepare is None:
+            self._attach()
+        else:
+            self._preparing = True
+            self._prepare(self.node, self._prepared)
+
+    def _prepared(self, error: ProviderError | None) -> None:
+        if isinstance(error, ProviderUnavailable):
+            return  # the connection has ended; what waits here goes over the next one
+        self._preparing = False
+        if error is not None:
+            self._refuse(error)
+        elif self._link is None:
+            self._attach()
+        else:
+            self.write()
+
+    def _attach(self) -> None:
         self._link = self._connection.engine.sender(self.node, self, own_session=self._own_session)
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is on its way."""
-        return not self.pending and not self._unsettled
+        return not self.pending and not self._unsettled and not self._preparing
 
     def write(self) -> None:
         """Write what credit allows. Messages that nobody waits for any more are dropped."""
         link = self._link
-        if link is None or not link.open:
+        if link is None or not link.open or self._preparing:
             self._purge()
             return
         engine = self._connection.engine
@@ -126,6 +156,9 @@ class Sender:
             resolve(message.confirmation)
         else:
             message.fail(error)
+            if self._prepare is not None and not self._preparing:  # what it needs may be gone
+                self._preparing = True
+                self._prepare(self.node, self._prepared)
 
     def link_closed(self, condition: Condition | None) -> None:
         """Refused: its messages fail. Closed later on: they are written again, unless that got nowhere before."""
@@ -138,14 +171,17 @@ class Sender:
             self.pending.extend(again)
             self._open()
             return
-        error = attach_error(f"sending to {self.node} was refused", condition, address=str(self.node), queue=None)
-        for message in again:
+        self.pending.extend(again)
+        self._refuse(attach_error(f"sending to {self.node} was refused", condition, address=str(self.node), queue=None))
+
+    def _refuse(self, error: ProviderError) -> None:
+        for message in self.unfinished():
             message.fail(error)
 
     @property
     def gone(self) -> bool:
         """Refused or closed: another one has to be made."""
-        return self._link is None
+        return self._link is None and not self._preparing
 
 
 class Outbox:
@@ -161,6 +197,7 @@ class Outbox:
         self._connection: Optional[Connection] = None
         self._judge: Judge = lambda _node, _outcome: None
         self._own_sessions = False
+        self._prepare: Optional[Prepare] = None
         self._closed: Optional[ProviderError] = None
         self._lock = threading.Lock()
 
@@ -174,11 +211,13 @@ class Outbox:
             self.fail_all(self._closed)
         return message.confirmation
 
-    def attach(self, connection: Connection, judge: Judge, *, own_sessions: bool) -> None:
+    def attach(
+        self, connection: Connection, judge: Judge, *, own_sessions: bool, prepare: Prepare | None = None
+    ) -> None:
         """Send over this connection from now on, what waited first. On its I/O thread."""
         if connection.engine is None:
             return
-        self._judge, self._own_sessions = judge, own_sessions
+        self._judge, self._own_sessions, self._prepare = judge, own_sessions, prepare
         connection.on_end.append(self._detach)
         connection.on_wake = self.flush
         self._connection = connection
@@ -213,7 +252,9 @@ class Outbox:
         assert self._connection is not None
         if len(self._senders) >= MAX_LINKS:
             self._close_idle()
-        sender = self._senders[node] = Sender(self._connection, node, self._judge, own_session=self._own_sessions)
+        sender = self._senders[node] = Sender(
+            self._connection, node, self._judge, own_session=self._own_sessions, prepare=self._prepare
+        )
         return sender
 
     def _close_idle(self) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Optional, Union
+from collections.abc import Sequence
+from typing import ClassVar, Optional
 
-from aspyx_event.events import EventDescriptor
-from aspyx_event.exceptions import EventError, ProviderError
-from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities
+from aspyx_event.exceptions import ConfigurationError, EventError, ProviderError
+from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.amqp.channel import Channel
+from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
+from aspyx_event.providers.amqp.sending import Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import Difference, Resource
 
-Declarable = Union[EventDescriptor, EventListenerDescriptor, str]
+Declarable = Target
 
 
 class Dialect(ABC):
@@ -24,6 +26,12 @@ class Dialect(ABC):
     capabilities: ClassVar[Capabilities]
     own_sessions: ClassVar[bool] = False
     """Whether a refused link ends its whole session, so that each needs one of its own."""
+    delays_by_queues: ClassVar[bool] = False
+    """Whether messages wait in queues of their own for their delay, because the broker knows no delays."""
+    browsing_takes: ClassVar[bool] = False
+    """Whether what is read from ``browse_source`` has to be given back."""
+    acquisitions: ClassVar[Optional[int]] = None
+    """How often a message may come back to its queue before a copy takes its place; None: as often as needed."""
 
     def __init__(self, settings: AMQPSettings) -> None:
         self._settings = settings
@@ -54,7 +62,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def declare(self, channel: Channel, target: Declarable, deadline: Deadline) -> list[str]:
-        """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors."""
+        """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors.
+
+        With ``declare=False`` it creates nothing, and raises MissingResources."""
+
+    def topology(self, target: Declarable) -> list[Resource]:  # noqa: ARG002 - a default
+        """What the broker has to hold for a target, in the order in which it can be created."""
+        raise ConfigurationError(f"what {self.name} has to hold over AMQP is not described")
+
+    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:  # noqa: ARG002
+        """Where the broker is not as it has to be. Creates nothing. Raises ProviderErrors."""
+        raise ConfigurationError(f"what {self.name} holds over AMQP cannot be checked")
 
     @abstractmethod
     def judge(self, node: Node, outcome: Outcome) -> ProviderError | None:
@@ -64,6 +82,14 @@ class Dialect(ABC):
     def source_refused(self, queue: str, condition: Condition | None, *, listener: str | None) -> EventError:
         """The error for a queue that cannot be read."""
 
-    def delayed_target(self, queue: str, delay: float) -> Node:  # noqa: ARG002 - a default
+    def delayed_event_target(self, event: str, delay: float, *, durable: bool) -> Node:  # noqa: ARG002 - a default
+        """Where an event is sent to that is to reach its listeners later."""
+        return self.event_target(event)
+
+    def delayed_target(self, queue: str, delay: float, *, durable: bool) -> Node:  # noqa: ARG002 - a default
         """Where a copy is sent to that is to reach the queue later."""
         return self.queue_target(queue)
+
+    def prepare(self, connection: Connection) -> Optional[Prepare]:  # noqa: ARG002 - a default
+        """What declares the needs of nodes on this connection, if nodes have any."""
+        return None
