@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aspyx_event.exceptions import ConfigurationError
@@ -95,13 +95,13 @@ class MissingResources(ConfigurationError):
     """A provider with ``declare=False`` found that something is not on the broker. ``differences`` tells what."""
 
     def __init__(self, differences: Sequence[Difference]) -> None:
-        listed = "".join(f"\n  {difference}" for difference in differences)
+        self.differences = tuple(combined(differences))
+        listed = "".join(f"\n  {difference}" for difference in self.differences)
         super().__init__(
-            f"declare=False, and the broker lacks {len(differences)} of the things that are needed:{listed}\n"
-            "Create them ('python -m aspyx_event topology export' writes the broker's configuration), or let the "
+            f"declare=False, and this is not on the broker:{listed}\n"
+            "Create it ('python -m aspyx_event topology export' writes the broker's configuration), or let the "
             "provider do so: declare=True"
         )
-        self.differences = tuple(differences)
 
 
 def merged(broker: str, resources: Iterable[Resource]) -> Topology:
@@ -114,6 +114,31 @@ def merged(broker: str, resources: Iterable[Resource]) -> Topology:
         properties = resource.properties if known is None else {**known.properties, **resource.properties}
         found[key] = Resource(resource.kind, resource.name, properties, tuple(dict.fromkeys(users)))
     return Topology(broker, tuple(found.values()))
+
+
+def combined(differences: Iterable[Difference]) -> list[Difference]:
+    """Each difference once, with the users of all that named it."""
+    found: dict[tuple[str, str, str, str], Difference] = {}
+    for new in differences:
+        key = (new.resource.kind, new.resource.name, new.problem, new.advice)
+        known = found.get(key, new)
+        users = tuple(dict.fromkeys((*known.resource.used_by, *new.resource.used_by)))
+        found[key] = replace(known, resource=replace(known.resource, used_by=users))
+    return list(found.values())
+
+
+def required(differences: Iterable[Difference]) -> list[str]:
+    """For ``declare=False``: findings about all that is not missing. Raises MissingResources for what is."""
+    found = list(differences)
+    missing = [difference for difference in found if difference.problem == MISSING]
+    if missing:
+        raise MissingResources(missing)
+    return [
+        f"{difference.resource} could not be checked: {difference.advice}"
+        if difference.problem == UNKNOWN
+        else f"{difference.resource}: {difference.advice}"
+        for difference in found
+    ]
 
 
 def text_of(properties: Mapping[str, Any]) -> str:

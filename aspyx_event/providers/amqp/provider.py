@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, Optional, Union
 
 from aspyx_event.envelope import CE_ID, Envelope
@@ -25,7 +25,7 @@ from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.browsing import Scan, take_by_scanning
 from aspyx_event.providers.amqp.channel import Channel, wait
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
-from aspyx_event.providers.amqp.dialects import Dialect
+from aspyx_event.providers.amqp.dialects import Dialect, dialect_by_name
 from aspyx_event.providers.amqp.nodes import Condition, Node
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.sending import Message, Outbox
@@ -34,6 +34,7 @@ from aspyx_event.providers.amqp.supervisor import Supervisor
 from aspyx_event.providers.amqp.tls import tls_context
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import Difference, Topology, combined, merged
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +161,7 @@ class AMQPProvider(Provider):
     def _set_up(self, channel: Channel, dialect: Dialect, deadline: Deadline) -> None:
         """Bring a new connection to where the last one was. On the supervisor's thread."""
         self.capabilities = dialect.capabilities
+        refused: dict[_Target, EventError] = {}
         for target in list(self._declared):
             try:
                 self._declared[target] = dialect.declare(channel, target, deadline)
@@ -167,10 +169,13 @@ class AMQPProvider(Provider):
                 raise
             except EventError as error:
                 self._report_refusal(target, error)
+                refused[target] = error
         connection = channel.connection
         connection.post(lambda: self._outbox.attach(connection, dialect.judge, own_sessions=dialect.own_sessions))
         for subscription in list(self._subscriptions):
             try:
+                if subscription.listener in refused:  # attaching would create what must not be created
+                    raise refused[subscription.listener]
                 self._attach(subscription, channel, dialect, deadline)
                 self._tell(ProviderState(True, None, subscription.queue))  # it may have been refused before
             except ProviderUnavailable:
@@ -196,6 +201,18 @@ class AMQPProvider(Provider):
     def findings(self) -> list[str]:
         """Sentences about settings of the broker that endanger what was declared."""
         return list(dict.fromkeys(finding for findings in list(self._declared.values()) for finding in findings))
+
+    def topology(self, targets: Iterable[_Target]) -> Topology:
+        """What the broker has to hold; known before the start if ``broker`` was given."""
+        dialect = self._supervisor.dialect or dialect_by_name(self._settings)
+        return merged(dialect.name, (resource for target in targets for resource in dialect.topology(target)))
+
+    def check(self, targets: Iterable[_Target], *, timeout: float) -> list[Difference]:
+        """Where the broker is not as it has to be."""
+        wanted, deadline = tuple(targets), Deadline(timeout)
+        return combined(
+            self._persistently(deadline, lambda channel, dialect: dialect.differences(channel, wanted, deadline))
+        )
 
     def _persistently(self, deadline: Deadline, attempt: Callable[[Channel, Dialect], Any]) -> Any:
         """Run an attempt on the current connection, and on the next one when it breaks meanwhile."""

@@ -9,6 +9,7 @@ import pytest
 from aspyx_event.exceptions import AttachRefused, ConfigurationError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.providers.amqp import AMQPProvider
+from aspyx_event.topology import MissingResources
 from tests.brokers.artemis import ArtemisBroker
 from tests.brokers.management import ArtemisManagement, QueueState
 from tests.integrations.amqp.conftest import MakeProvider
@@ -160,12 +161,17 @@ def test_an_attribute_that_does_not_fit_is_found(provider: AMQPProvider) -> None
 
 
 def test_declare_false_declares_nothing(make_provider: MakeProvider, artemis_management: ArtemisManagement) -> None:
-    """With declare=False nothing is created before somebody attaches."""
+    """With declare=False nothing is created, not by attaching either: what is missing is named."""
     provider = make_provider(declare=False)
     listener = a_listener(an_event())
-    provider.declare(listener, timeout=TIMEOUT)
+    for call in (
+        lambda: provider.declare(listener, timeout=TIMEOUT),
+        lambda: provider.subscribe(listener, Inbox(), credit=1, timeout=TIMEOUT),
+    ):
+        with pytest.raises(MissingResources, match=f"(?s)address '{listener.event.name}'.*queue '{listener.name}'"):
+            call()
     assert artemis_management.queue(listener.name) is None
-    assert provider.findings() == []
+    assert listener.event.name not in artemis_management.addresses()
 
 
 def test_what_may_not_be_used_is_refused(
