@@ -134,7 +134,7 @@ def required(differences: Iterable[Difference]) -> list[str]:
     if missing:
         raise MissingResources(missing)
     return [
-        f"{difference.resource} could not be checked: {difference.advice}"
+        f"declare=False, and not every {difference.resource.kind} could be checked: {difference.advice}"
         if difference.problem == UNKNOWN
         else f"{difference.resource}: {difference.advice}"
         for difference in found

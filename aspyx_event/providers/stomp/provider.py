@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from aspyx_event.envelope import Envelope
@@ -30,7 +30,7 @@ from aspyx_event.provider import (
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
 from aspyx_event.providers.stomp.channel import Channel, Opener, await_first
 from aspyx_event.providers.stomp.consuming import keep_attached
-from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_for
+from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_by_name, dialect_for
 from aspyx_event.providers.stomp.errors import as_provider_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
@@ -39,6 +39,7 @@ from aspyx_event.providers.stomp.settings import Hosts, StompSettings, from_url_
 from aspyx_event.providers.stomp.subscription import StompSubscription
 from aspyx_event.providers.stomp.taking import take
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import Difference, Topology, combined, merged
 
 logger = logging.getLogger(__name__)
 
@@ -232,6 +233,16 @@ class StompProvider(Provider):
         dialect = self._started()
         dialect.check(target)
         self._declared[target] = dialect.declare(self._sessions, target, deadline)
+
+    def topology(self, targets: Iterable[Declarable]) -> Topology:
+        """See Provider; known before the start if ``broker`` was given."""
+        dialect = self._dialect or dialect_by_name(self._settings)
+        return merged(dialect.name, (resource for target in targets for resource in dialect.topology(target)))
+
+    def check(self, targets: Iterable[Declarable], *, timeout: float) -> list[Difference]:
+        """See Provider."""
+        dialect, wanted, deadline = self._started(), tuple(targets), Deadline(timeout)
+        return combined(self._insist(lambda: dialect.differences(self._sessions, wanted, deadline), deadline))
 
     def _insist(self, call: Callable[[], T], deadline: Deadline) -> T:
         """A call that finds no connection is made again while its time lasts."""

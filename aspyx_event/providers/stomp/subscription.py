@@ -31,7 +31,6 @@ from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Confirmation, Delivery, OnDelivery, Subscription
 from aspyx_event.providers.stomp.channel import Channel
 from aspyx_event.providers.stomp.dialects import Dialect, Source
-from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
 from aspyx_event.timing import Deadline
@@ -153,12 +152,7 @@ class StompSubscription(Subscription):
                     link.wait(answer, Deadline(_ATTACH_TIMEOUT), f"SUBSCRIBE {self._queue}")
         except ProviderError as error:
             self.detach(link)
-            raise attach_error(
-                f"listener {self.listener.name!r}: queue {self._queue!r} cannot be read",
-                error,
-                address=self.listener.event.name,
-                queue=self._queue,
-            ) from error
+            raise self.dialect.source_refused(self._queue, self.listener, error) from error
 
     def detach(self, link: Optional[Link] = None) -> None:
         """The connection has ended."""

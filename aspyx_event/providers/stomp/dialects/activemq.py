@@ -1,13 +1,12 @@
 """ActiveMQ Classic: virtual topics. ``VirtualTopic.<event>``, and a queue ``Consumer.<listener>.VirtualTopic.<event>``.
 
-The listener's part must be one segment, so a dot in it (after a prefix, for example) is written as ``~``, which no name
-holds. Classic cannot give queues a lifetime: they keep events, those that are not durable too, while their listeners
+Classic cannot give queues a lifetime: they keep events, those that are not durable too, while their listeners
 are away, and stay until an operator, or ``gcInactiveDestinations``, removes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
@@ -15,18 +14,25 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities
-from aspyx_event.providers.naming import split_queue_name
+from aspyx_event.providers.brokers import activemq as rules
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
 from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Sessions
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import UNKNOWN, Difference, Resource
 
 _PROBE_PATIENCE = 5.0
 _LONGEST_HEADER = 10 * 1024
 """Bytes of one header line, the default of Classic's wire format (``maxHeaderLength``)."""
 _CUT = "ev_error_stack"
+
+
+_CANNOT_ASK = (
+    "ActiveMQ Classic cannot be asked over STOMP whether something is there: whoever attaches, or sends, creates what "
+    "is missing, as far as the user may"
+)
 
 
 class ActiveMQDialect(Dialect):
@@ -45,7 +51,7 @@ class ActiveMQDialect(Dialect):
         if envelope.delay:
             headers["AMQ_SCHEDULED_DELAY"] = str(mapping.milliseconds(envelope.delay))
         headers.update(mapping.content_headers(envelope.content_type, envelope.body, text=True))
-        return Outgoing(f"/topic/VirtualTopic.{event.name}", headers, envelope.body, envelope.id)
+        return Outgoing(f"/topic/{rules.topic_of(event.name)}", headers, envelope.body, envelope.id)
 
     def copy(
         self, frame: Mapping[str, str], body: bytes, destination: str, headers: Mapping[str, str], *, delay: float
@@ -79,8 +85,17 @@ class ActiveMQDialect(Dialect):
         self._scheduler = message is None or "scheduledJobId" in message[0]
         return Capabilities(delay=self._scheduler, delivery_count=False)
 
+    def topology(self, target: Declarable) -> list[Resource]:
+        return rules.resources(target, self._naming)
+
+    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:  # noqa: ARG002
+        advice = f"{_CANNOT_ASK}: look for it in the broker's console"
+        return [Difference(resource, UNKNOWN, advice) for target in targets for resource in self.topology(target)]
+
     def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
-        if not self._settings.declare or isinstance(target, EventDescriptor):
+        if not self._settings.declare:
+            return [f"declare=False, and {_CANNOT_ASK}"]
+        if isinstance(target, EventDescriptor):
             return []
         queue = target if isinstance(target, str) else self._naming.queue_name(target)
         who = f"queue {queue!r}" if isinstance(target, str) else f"listener {target.name!r}: queue {queue!r}"
@@ -119,13 +134,7 @@ class ActiveMQDialect(Dialect):
 
 def destination_of(queue: str) -> str:
     """The STOMP destination of a queue (canonical name)."""
-    event, name = split_queue_name(queue)
-    return f"/queue/Consumer.{segment(name)}.VirtualTopic.{event}" if event else f"/queue/{queue}"
-
-
-def segment(name: str) -> str:
-    """A name without dots, another one for each name."""
-    return name.replace(".", "~")
+    return f"/queue/{rules.queue_of(queue)}"
 
 
 def _fitting(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Optional
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities
+from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.stomp import mapping
+from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Sessions
 from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import Difference, Resource
 
-Declarable = Union[EventDescriptor, EventListenerDescriptor, str]
+Declarable = Target
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ class Dialect(ABC):
         """Further ways to the same queue, which are attached along with ``source``."""
         return []
 
+    def source_refused(self, queue: str, listener: EventListenerDescriptor, error: ProviderError) -> EventError:
+        """The error for a listener's queue (canonical name) that cannot be read."""
+        what = f"listener {listener.name!r}: queue {queue!r} cannot be read"
+        return attach_error(what, error, address=listener.event.name, queue=queue)
+
     @abstractmethod
     def flow(self, amount: int) -> Mapping[str, str]:
         """The SUBSCRIBE headers that let the broker send ahead so many messages, or bytes."""
@@ -106,7 +114,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
-        """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors."""
+        """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors.
+
+        With ``declare=False`` it creates nothing, and raises MissingResources."""
+
+    @abstractmethod
+    def topology(self, target: Declarable) -> list[Resource]:
+        """What the broker has to hold for a target, in the order in which it can be created."""
+
+    @abstractmethod
+    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+        """Where the broker is not as it has to be. Creates nothing that stays. Raises ProviderErrors."""
 
     @abstractmethod
     def browse(self, sessions: Sessions, queue: str, deadline: Deadline) -> list[Envelope]:

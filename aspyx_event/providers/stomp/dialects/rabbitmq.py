@@ -7,9 +7,8 @@ there, and also to the exchange ``<event>`` where an AMQP provider has declared 
 What was measured with 4.0.5 and shapes this file:
 
 * A refused frame is answered by an ERROR without receipt-id, maybe still by a receipt, and the end of the connection.
-* Only a SUBSCRIBE binds, and it consumes too, which must not happen to a queue whose listener is away. A SUBSCRIBE
-  under an id that is taken declares the queue, then fails, before it consumes. Declaring an exclusive queue that way
-  tells whether there is one of this name already: RESOURCE_LOCKED. If not, it goes with the connection.
+* Only a SUBSCRIBE binds, and it consumes too, which must not happen to a queue whose listener is away. So what is there
+  is asked for by SUBSCRIBEs that fail: see rabbitmq_probing.
 * The plugin declares a SEND's queue once per connection, and confirms what it sends into nothing afterwards. So the
   queues of delays, which delete themselves, are named after the hour, and live longer than that.
 * A NACK and the end of a connection, clean or not, count a delivery on quorum queues, for all that is unsettled; after
@@ -19,29 +18,30 @@ What was measured with 4.0.5 and shapes this file:
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Mapping
-from typing import Callable, ClassVar, Optional
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
-from aspyx_event.exceptions import ProviderError
+from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities
 from aspyx_event.providers.brokers import rabbitmq as rules
+from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
 from aspyx_event.providers.stomp import mapping
+from aspyx_event.providers.stomp.dialects import rabbitmq_checking
+from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
-from aspyx_event.providers.stomp.errors import ErrorFrame, attach_error, refusal_of
+from aspyx_event.providers.stomp.dialects.rabbitmq_probing import OtherArguments
+from aspyx_event.providers.stomp.errors import attach_error, refusal_of
 from aspyx_event.providers.stomp.publisher import Outgoing
-from aspyx_event.providers.stomp.session import Session, Sessions
+from aspyx_event.providers.stomp.session import Sessions
 from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import MISSING, Difference, MissingResources, Resource, required
 
-_PROBE = "/topic/aspyx_event.probe"
 _WORN_OUT = "delivery_limit"
-_LOCKED = "RESOURCE_LOCKED"
-_LOCK_TRIES, _LOCK_PAUSE = 10, 0.1
 _BROWSE_AHEAD = 10_000
 _BROWSE_PATIENCE = 1.0
 
@@ -59,6 +59,7 @@ class RabbitMQDialect(Dialect):
         """Events for which an AMQP provider has declared an exchange."""
         self._foreign: set[str] = set()
         """Queues that are there with other arguments than ours."""
+        self._topology = RabbitMQTopology(self._naming, self.error_queue, exchanges=False)
 
     def publication(self, envelope: Envelope, event: EventDescriptor) -> Outgoing:
         headers = mapping.encode_headers(envelope.wire_headers)
@@ -104,12 +105,18 @@ class RabbitMQDialect(Dialect):
         return Source(f"/topic/{listener.event.name}", self._arguments(queue, listener))
 
     def _arguments(self, queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
-        return _declaring(rules.listener_queue(queue, listener, error_queue=self.error_queue))
+        return probing.declaring(rules.listener_queue(queue, listener, error_queue=self.error_queue))
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:
         if not self._settings.declare or queue in self._foreign or listener.event.name not in self._exchanges:
             return []
         return [Source(f"/exchange/{listener.event.name}", self._arguments(queue, listener))]
+
+    def source_refused(self, queue: str, listener: EventListenerDescriptor, error: ProviderError) -> EventError:
+        if not self._settings.declare and "NOT_FOUND" in (refusal_of(error) or ""):  # who may not ask learns it here
+            wanted = [resource for resource in self.topology(listener) if resource.name == queue]
+            return MissingResources([Difference(resource, MISSING, "create and bind it") for resource in wanted])
+        return super().source_refused(queue, listener, error)
 
     def flow(self, amount: int) -> Mapping[str, str]:
         return {"prefetch-count": str(amount)}
@@ -138,28 +145,39 @@ class RabbitMQDialect(Dialect):
     def capabilities(self, sessions: Sessions, deadline: Deadline) -> Capabilities:  # noqa: ARG002
         return Capabilities()
 
+    def topology(self, target: Declarable) -> list[Resource]:
+        return self._topology.resources(target)
+
+    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+        return [
+            difference
+            for target in targets
+            for difference in rabbitmq_checking.differences(sessions, self._topology, target, deadline)
+        ]
+
     def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
-        if not self._settings.declare or isinstance(target, EventDescriptor):
+        if not self._settings.declare:
+            return required(self.differences(sessions, (target,), deadline))
+        if isinstance(target, EventDescriptor):
             return []
         queue = target if isinstance(target, str) else self._naming.queue_name(target)
         try:
             if isinstance(target, str):
                 return self._declare_plain(sessions, target, deadline)
-            return _insisting(lambda: self._declare_listener(sessions, queue, target, deadline))
+            return probing.insisting(lambda: self._declare_listener(sessions, queue, target, deadline))
         except ProviderError as error:
             who = f"queue {queue!r}" if isinstance(target, str) else f"listener {target.name!r}: queue {queue!r}"
             address = queue if isinstance(target, str) else target.event.name
             raise attach_error(f"{who} cannot be declared", error, address=address, queue=queue) from error
 
     def _declare_plain(self, sessions: Sessions, queue: str, deadline: Deadline) -> list[str]:
-        with sessions.session(deadline) as session:
-            session.subscribe(_PROBE, {})
-            # Not as /queue/: that would be declared without waiting for an answer.
-            refusal = _refused(session, _PROBE, _declaring(rules.plain_queue(queue)))
-        if "already exists" in refusal:
+        try:
+            probing.declare_queue(sessions, rules.plain_queue(queue), deadline)
+        except OtherArguments as error:
+            self._foreign.add(queue)
+            found = f"queue {queue!r} is there already with other arguments ({error.refusal})"
+        else:
             return []
-        self._other_arguments(refusal, queue)
-        found = f"queue {queue!r} is there already with other arguments ({refusal})"
         why = "as a quorum queue it would drop a message that has been looked at 20 times, so it is not browsed"
         return [f"{found}: {why}; delete it, and it is created anew"]
 
@@ -167,52 +185,27 @@ class RabbitMQDialect(Dialect):
         self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline
     ) -> list[str]:
         event = listener.event.name
-        if self._exchange_exists(sessions, event, deadline):
+        if probing.exchange_exists(sessions, event, deadline):
             self._exchanges.add(event)
-        if not self._queue_exists(sessions, queue, deadline):
+        if not probing.queue_exists(sessions, queue, deadline):
             self._create(sessions, queue, listener, deadline)
             return []
-        with sessions.session(deadline) as session:
-            session.subscribe(_PROBE, {})
-            refusal = _refused(session, f"/topic/{event}", self._arguments(queue, listener))
-        if "already exists" in refusal:
+        try:
+            probing.declare_queue(sessions, self._topology.queue(listener), deadline, f"/topic/{event}")
+        except OtherArguments as error:
+            self._foreign.add(queue)
+            refusal = error.refusal
+        else:
             return []
-        self._other_arguments(refusal, queue)
         found = f"queue {queue!r} of listener {listener.name!r} is there already with other arguments ({refusal})"
         why = "it is used as it is, and whoever made it must have bound it"
         return [f"{found}: {why}; delete it once, and it is created anew"]
-
-    def _exchange_exists(self, sessions: Sessions, name: str, deadline: Deadline) -> bool:
-        with sessions.session(deadline) as session:
-            try:
-                session.subscribe(f"/exchange/{name}", {})  # a queue that goes with this connection
-            except ProviderError as error:
-                if "NOT_FOUND" in (refusal_of(error) or ""):
-                    return False
-                raise
-        return True
-
-    def _queue_exists(self, sessions: Sessions, name: str, deadline: Deadline) -> bool:
-        exclusive = {"x-queue-name": name, "durable": "false", "auto-delete": "true", "exclusive": "true"}
-        with sessions.session(deadline) as session:
-            session.subscribe(_PROBE, {})
-            refusal = _refused(session, _PROBE, exclusive)
-        if "already exists" in refusal:  # the id, not the queue
-            return False
-        if _LOCKED not in refusal and "PRECONDITION_FAILED" not in refusal:
-            raise ErrorFrame(refusal)
-        return True
 
     def _create(self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline) -> None:
         """Declare and bind. It is empty yet, so nothing is consumed."""
         with sessions.session(deadline) as session:
             for source in (self.source(queue, listener), *self.more_sources(queue, listener)):
                 session.subscribe(source.destination, {**source.headers, **self.flow(1)}, name=source.destination)
-
-    def _other_arguments(self, refusal: str, queue: str) -> None:
-        if "inequivalent arg" not in refusal:
-            raise ErrorFrame(refusal)
-        self._foreign.add(queue)
 
     # -- the error queue -------------------------------------------------------------------------------------------
 
@@ -236,38 +229,7 @@ class RabbitMQDialect(Dialect):
         return None
 
 
-def _declaring(queue: rules.Queue) -> dict[str, str]:
-    """The headers of a SUBSCRIBE that declares a queue."""
-    arguments = {key: str(value) for key, value in queue.arguments}
-    return {"x-queue-name": queue.name, "durable": "true", "auto-delete": "false", "exclusive": "false", **arguments}
-
-
 def _through(queue: rules.Queue, headers: dict[str, str]) -> str:
     """Where a SEND goes that declares the queue in which it waits: see its headers."""
     headers.update((key, str(value)) for key, value in queue.arguments)
     return f"/queue/{queue.name}"
-
-
-def _insisting(declare: Callable[[], list[str]]) -> list[str]:
-    """Another process that looks whether the queue exists holds it for a moment."""
-    pause = threading.Event()
-    for _ in range(_LOCK_TRIES):
-        try:
-            return declare()
-        except ProviderError as error:
-            if _LOCKED not in (refusal_of(error) or ""):
-                raise
-            pause.wait(_LOCK_PAUSE)
-    return declare()
-
-
-def _refused(session: Session, destination: str, headers: dict[str, str]) -> str:
-    """What the broker says to a SUBSCRIBE under the id that the session has used. It ends the session."""
-    try:
-        session.subscribe(destination, headers)
-    except ProviderError as error:
-        refusal = refusal_of(error)
-        if refusal is None:
-            raise
-        return refusal
-    raise ProviderError(f"the broker took a second subscription of the same id, to {destination}")
