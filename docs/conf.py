@@ -8,15 +8,16 @@ import sys
 from typing import Any
 
 sys.path.insert(0, os.path.abspath(".."))
+sys.path.insert(0, os.path.abspath("_ext"))
 
 from aspyx_event import __version__ as release  # noqa: F401
 
 project = "aspyx_event"
 author = "the aspyx_event developers"
 copyright = "the aspyx_event developers"
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "conformance_table"]
 html_theme = "furo"
-exclude_patterns = ["examples"]
+exclude_patterns = ["examples", "_ext"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
