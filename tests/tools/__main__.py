@@ -1,4 +1,4 @@
-"""Run every check, or pytest alone when there are arguments."""
+"""Run every check, the conformance suite alone (``--conformance``), or pytest with the arguments that were given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .checks import all_checks, pytest_alone
+from . import conformance
+from .checks import AT_ONCE, closing_checks, conformance_tests, pytest_alone, static_checks, tests
 from .environment import main_environment
 from .machine import prepare_machine
 from .report import Report
@@ -16,13 +17,20 @@ def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when nothing failed."""
     prepare_machine()
     environment = main_environment()
-    if arguments:
+    if arguments and arguments != ["--conformance"]:
         return pytest_alone(environment, arguments)
-    with tempfile.TemporaryDirectory(prefix="aspyx-checks-") as scratch:
-        report = Report()
-        for check in all_checks(environment, Path(scratch)):
+    with tempfile.TemporaryDirectory(prefix="aspyx-checks-") as folder:
+        scratch, report = Path(folder), Report()
+        if arguments:
+            report.run_together(list(conformance_tests(environment, scratch)), AT_ONCE)
+            written = conformance.write(conformance.read(scratch))
+            return report.close(scratch) or written
+        for check in static_checks(environment):
             report.run(check)
-        return report.close(Path(scratch))
+        report.run_together(list(tests(environment, scratch)), AT_ONCE)
+        for check in closing_checks(environment, scratch):
+            report.run(check)
+        return report.close(scratch)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import conformance
 from .environment import Environment, unit_environment
 from .interpreters import find_python
 from .packages import check_packages
 from .report import Check
 from .shell import ROOT, run
 
+AT_ONCE = 4
+"""How many test processes run at once, each with its own brokers: they wait most of the time. Their deadlines are
+generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
+_CONFORMANCE = ROOT / "tests" / "conformance"
 _OTHER_PYTHONS = ("3.9", "3.13")
 
 
@@ -21,14 +26,14 @@ def pytest_alone(environment: Environment, arguments: list[str]) -> int:
     return run([environment.python, "-m", "pytest", *arguments], env=environment.variables)
 
 
-def all_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
-    """Yield every check in the order to run them: the quick ones first."""
+def static_checks(environment: Environment) -> Iterator[Check]:
+    """Yield what runs no test: the quick ones. The last one fetches the brokers."""
 
     def tool(name: str, *arguments: str) -> Check:
         command = [environment.tool(name), *arguments]
         return Check(f"{name} {arguments[0]}" if name == "ruff" else name, lambda: run(command, env=variables))
 
-    library = None if (ROOT / "aspyx_event" / "__init__.py").exists() else "there is no aspyx_event/__init__.py"
+    library = _library()
     variables = {**environment.variables, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     yield tool("ruff", "check", ".")
     yield tool("ruff", "format", "--check", ".")
@@ -37,17 +42,43 @@ def all_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
     yield _unless(library, tool("pyright", "--pythonversion", "3.9", "--pythonpath", environment.python, "aspyx_event"))
     install = [environment.python, "-m", "tests.brokers"]
     yield Check("brokers", lambda: run(install, env=variables))
-    yield Check("tests", lambda: _pytest(environment, ["tests"], scratch / "all.xml"))
+
+
+def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield the parts of the tests, which may run at once: what takes longest comes first."""
+    yield Check("tests", lambda: _pytest(environment, ["tests", f"--ignore={_CONFORMANCE}"], scratch / "all.xml"))
+    yield from conformance_tests(environment, scratch)
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
+
+
+def conformance_tests(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield the conformance suite, for each pair of protocol and broker."""
+    for file in sorted(_CONFORMANCE.glob("test_*.py")):
+        yield _conformance_test(file, environment, scratch)
+
+
+def closing_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield what comes after the tests."""
+    yield Check("conformance table", lambda: conformance.check(conformance.read(scratch)))
     docs = [environment.tool("sphinx-build"), "-W", "-n", "-q", "--keep-going", "docs", str(scratch / "docs")]
     missing = None if (ROOT / "docs" / "conf.py").exists() else "there is no docs/conf.py"
-    yield Check("docs", lambda: run(docs, env=variables), skip=missing)
-    yield _unless(library, Check("build", lambda: check_packages(environment, scratch / "dist")))
+    yield Check("docs", lambda: run(docs, env=environment.variables), skip=missing)
+    yield _unless(_library(), Check("build", lambda: check_packages(environment, scratch / "dist")))
+
+
+def _library() -> str | None:
+    return None if (ROOT / "aspyx_event" / "__init__.py").exists() else "there is no aspyx_event/__init__.py"
 
 
 def _unless(reason: str | None, check: Check) -> Check:
     return Check(check.name, check.action, skip=reason)
+
+
+def _conformance_test(file: Path, environment: Environment, scratch: Path) -> Check:
+    pair = file.stem[len("test_") :]
+    results = scratch / f"conformance-{pair}.xml"
+    return Check(f"conformance {pair.replace('_', '/')}", lambda: _pytest(environment, [str(file)], results))
 
 
 def _unit_tests(version: str, scratch: Path) -> Check:
@@ -60,7 +91,8 @@ def _unit_tests(version: str, scratch: Path) -> Check:
 
 def _pytest(environment: Environment, paths: list[str], results: Path) -> int:
     # A suite that is still empty is no failure; a suite that lost its tests shows in the numbers.
-    options = [f"--junitxml={results}", "-o", "junit_family=xunit2", "-o", f"cache_dir={results.parent / 'cache'}"]
+    cache = results.with_suffix(".cache")
+    options = [f"--junitxml={results}", "-o", "junit_family=xunit1", "-o", f"cache_dir={cache}"]
     code = run([environment.python, "-m", "pytest", *options, *paths], env={**environment.variables, **_COLOR})
     return 0 if code == _NO_TESTS else code
 
