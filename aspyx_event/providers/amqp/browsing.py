@@ -9,9 +9,11 @@ when that has become quiet.
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Callable, Optional, Union
 
+from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.futures import fail, resolve
@@ -114,6 +116,7 @@ class Scan:
 
     def _finish(self) -> None:
         self._finished = True
+        self.connection.settle_all()  # what was settled before: who looks next is to find it in the queue
         self._give_back()
         self._detach_if_done()
 
@@ -187,6 +190,26 @@ class Scan:
         self._forget()
         fail(self.opened, Refused(condition))
         self._items.put(ProviderUnavailable(f"{self.connection.where}: reading {self.node} was ended: {condition}"))
+
+
+def browse_by_scanning(
+    scan: Scan, read: Callable[[bytes], Envelope], timeout: float, *, give_back: bool
+) -> Iterator[Envelope]:
+    """Everything in a queue. ``give_back``: the broker knows no browsing: all of it is taken, and goes back at the end.
+
+    Before the end it would come round again.
+    """
+    taken: list[int] = []
+    try:
+        while (item := scan.next(timeout)) is not None:
+            taken.append(item[0])
+            yield read(item[1])
+            if not give_back:
+                scan.settle(taken.pop(), accept=True)
+    finally:
+        for token in taken:
+            scan.settle(token, accept=not give_back)
+        scan.finish()
 
 
 def take_by_scanning(scan: Scan, wanted: Callable[[bytes], bool], timeout: float) -> tuple[int, bytes] | None:

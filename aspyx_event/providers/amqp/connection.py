@@ -225,13 +225,14 @@ class Connection:
         return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
 
     def _work(self) -> None:
-        self._settle_all()
+        self.settle_all()
         self._run_commands()
         if self.on_wake is not None:
             self.on_wake()
         self.engine.pump()
 
-    def _settle_all(self) -> None:
+    def settle_all(self) -> None:
+        """Settle what was asked for up to now. On the I/O thread."""
         settlements = self._settlements
         touched: set[Any] = set()
         while settlements:

@@ -19,18 +19,31 @@ from aspyx_event.providers.amqp.receiving import Receiver
 logger = logging.getLogger(__name__)
 
 Forward = Callable[[bytes, str, Mapping[str, str], float], Confirmation[None]]
+Renew = Callable[[bytes, str, Callable[[bool], None]], bool]
+"""Has a copy take the message's place, and says later whether it has; False: not needed."""
 
 
 class AMQPDelivery(Delivery):
     """One message, known by its token."""
 
-    __slots__ = ("_data", "_forward", "_received_at", "_receiver", "_settled", "_token")
+    __slots__ = ("_data", "_forward", "_queue", "_received_at", "_receiver", "_renew", "_settled", "_token")
 
-    def __init__(self, receiver: Receiver | Scan, token: int, data: bytes, forward: Forward) -> None:
+    def __init__(
+        self,
+        receiver: Receiver | Scan,
+        token: int,
+        data: bytes,
+        forward: Forward,
+        *,
+        queue: str = "",
+        renew: Renew | None = None,
+    ) -> None:
         self._receiver = receiver
         self._token = token
         self._data = data
         self._forward = forward
+        self._queue = queue
+        self._renew = renew
         self._received_at = time.time()
         self._settled = False
 
@@ -48,8 +61,13 @@ class AMQPDelivery(Delivery):
         self._settle(True)
 
     def release(self) -> None:
-        """Give it back."""
-        self._settle(False)
+        """Give it back, or a copy of it where it has been given back too often."""
+        if self._renew is None or self._settled or not self._receiver.alive:
+            self._settle(False)
+            return
+        receiver, token, self._settled = self._receiver, self._token, True
+        if not self._renew(self._data, self._queue, lambda there: receiver.connection.settle(receiver, token, there)):
+            receiver.connection.settle(receiver, token, False)
 
     def _settle(self, accept: bool) -> None:
         # Two threads may both get past this check: the I/O thread knows the token only once.
@@ -79,6 +97,7 @@ class AMQPSubscription(Subscription):
         *,
         credit: int,
         on_close: Callable[[AMQPSubscription], None],
+        renew: Renew,
     ) -> None:
         self.listener = listener
         self.receiver: Optional[Receiver] = None
@@ -89,6 +108,7 @@ class AMQPSubscription(Subscription):
         self._on_delivery = on_delivery
         self._forward = forward
         self._on_close = on_close
+        self._renew = renew
 
     @property
     def queue(self) -> str:
@@ -104,7 +124,9 @@ class AMQPSubscription(Subscription):
             return
         for token, data in messages:
             try:
-                self._on_delivery(AMQPDelivery(receiver, token, data, self._forward))
+                self._on_delivery(
+                    AMQPDelivery(receiver, token, data, self._forward, queue=self._queue, renew=self._renew)
+                )
             except Exception:
                 logger.exception("on_delivery raised for queue %s; the message is given back", self._queue)
                 receiver.settled(token, False)

@@ -51,6 +51,7 @@ class Engine:
         self._sasl: Any
         self._transport, self._sasl = bind(self._connection, settings, host, container=container)
         self._session: Any = None
+        self._idle_sessions: list[Any] = []
         self._handlers = {
             c.PN_CONNECTION_REMOTE_OPEN: self._remote_open,
             c.PN_CONNECTION_REMOTE_CLOSE: self._remote_close,
@@ -118,6 +119,7 @@ class Engine:
         for link in list(self._links.values()):
             self._forget(link)
         self._session = self._sasl = None
+        self._idle_sessions = []
         self._handlers = {}
         self._transport.unbind()
         self._collector.release()
@@ -147,6 +149,8 @@ class Engine:
 
     def _session_for(self, own: bool) -> tuple[Any, bool]:
         """A new session, or the shared one where the broker allows no more: and whether it is the link's own."""
+        if own and self._idle_sessions:
+            return self._idle_sessions.pop(), True
         used = sum(link.own_session for link in self._links.values())
         own = own and used + _SPARE_SESSIONS < self._transport.remote_channel_max
         if not own and self._session is not None:
@@ -172,7 +176,9 @@ class Engine:
             return
         link.wrapper.close()
         if link.own_session:
-            link.session.close()
+            # Not closed: proton would use its channel again before the broker has answered, and RabbitMQ does not
+            # answer to such a beginning.
+            self._idle_sessions.append(link.session)
         self._forget(link)
 
     def _forget(self, link: Link) -> None:
@@ -307,6 +313,7 @@ class Engine:
         condition = condition_of(session.remote_condition)
         if self._session is not None and session == self._session:
             self._session = None
+        self._idle_sessions = [idle for idle in self._idle_sessions if idle != session]
         session.close()
         links = [link for link in self._links.values() if link.session == session]
         for link in links:

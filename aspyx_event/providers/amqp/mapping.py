@@ -12,6 +12,7 @@ from aspyx_event.envelope import CE_CORRELATION_ID, CE_FOREIGN_PREFIX, CE_PREFIX
 from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.wire import Described, WireError
+from aspyx_event.providers.brokers.stomp_headers import EXPIRES, HIDDEN, hidden, transport_header
 
 DELAY = "x-opt-delivery-delay"
 OCTETS = "application/octet-stream"
@@ -24,6 +25,11 @@ _TRANSPORT_HEADERS = frozenset({
     "timestamp", "transaction", "heart-beat", "selector",
 })  # fmt: skip
 _CONVERTED = "JMSXDeliveryCount"  # on every message that Artemis converted from another protocol
+_FROM_STOMP = frozenset({"content-length", "receipt"})  # on RabbitMQ there is one of them, and no other header to drop
+_FROM_RABBITMQ = "x-exchange"
+_RABBITMQS_OWN = ("x-exchange", "x-routing-key", "x-basic-priority", "x-basic-type")
+_DELIVERIES = "x-delivery-count"
+_LAST_DEATH, _LAST_QUEUE, _WORN_OUT = "x-last-death-reason", "x-last-death-queue", "delivery_limit"
 _TRANSPORT_PREFIXES = (
     "_AMQ_",
     "JMS",
@@ -40,26 +46,39 @@ _CONTENT_TYPE_OF_STOMP = ("_AMQ_CONTENT_TYPE", "JMS_AMQP_ContentType", "content-
 _CONTENT_TYPE = re.compile(r"[\x20-\x7e]+")
 
 
-def encode(envelope: Envelope, *, subject: str, durable: bool) -> bytes:
-    """The message that an event is sent as."""
+def encode(envelope: Envelope, *, subject: str, durable: bool, rabbitmq: bool = False) -> bytes:
+    """The message that an event is sent as. ``rabbitmq``: as RabbitMQ needs it, see ``_for_rabbitmq``."""
     headers = envelope.wire_headers
     now = time.time()
-    annotations = ((DELAY, round(envelope.delay * 1000)),) if envelope.delay else ()
+    expires_at = None if envelope.ttl is None else now + envelope.ttl
+    annotations = ((DELAY, round(envelope.delay * 1000)),) if envelope.delay and not rabbitmq else ()
     return s.join(
         s.Outgoing(
             durable=durable,
-            ttl=envelope.ttl,
+            ttl=None if envelope.delay and rabbitmq else envelope.ttl,
             message_id=envelope.id or None,
             subject=subject,
             correlation_id=headers.get(CE_CORRELATION_ID),
             content_type=envelope.content_type,
-            absolute_expiry=None if envelope.ttl is None else now + envelope.ttl,
+            absolute_expiry=expires_at,
             creation_time=now,
-            headers=headers,
+            headers=_for_rabbitmq(headers, expires_at) if rabbitmq else headers,
             annotations=annotations,
         ),
         s.data_section(envelope.body),
     )
+
+
+def _for_rabbitmq(headers: Mapping[str, str], expires_at: float | None) -> dict[str, str]:
+    """Headers that RabbitMQ can hand to STOMP readers, whom it does not tell when a message expires.
+
+    It knows no delays either: a message waits in a queue with a time limit, and tells the broker of no delay, nor of a
+    time to live of its own, with which it would leave that queue too early.
+    """
+    found = {hidden(key): value for key, value in headers.items()}
+    if expires_at is not None:
+        found[EXPIRES] = str(round(expires_at * 1000))
+    return found
 
 
 def decode(data: bytes, *, received_at: float) -> Envelope:
@@ -68,12 +87,12 @@ def decode(data: bytes, *, received_at: float) -> Envelope:
         found = s.split(data)
     except WireError as error:
         return Envelope(data, content_type=None, unreadable=f"no AMQP message: {error}")
-    properties = found.application_properties
+    headers = _headers(found)
     content_type = _content_type(found)
     body, unreadable = _body(found)
     return Envelope(
         body,
-        _headers(properties),
+        headers,
         content_type=content_type,
         native_id=_id_text(found.of_properties(s.MESSAGE_ID)),
         expires_at=_expires_at(found, received_at),
@@ -82,12 +101,21 @@ def decode(data: bytes, *, received_at: float) -> Envelope:
     )
 
 
-def copy(data: bytes, headers: Mapping[str, str], *, durable: bool | None, keep_expiry: bool, delay: float) -> bytes:
+def copy(
+    data: bytes,
+    headers: Mapping[str, str],
+    *,
+    durable: bool | None,
+    keep_expiry: bool,
+    delay: float,
+    rabbitmq: bool = False,
+) -> bytes:
     """A copy with the original body sections, content type and message id, and exactly ``headers``.
 
     durable None keeps the original's. An original that is no AMQP message travels as one Data section of its bytes.
+    rabbitmq: as RabbitMQ needs it, see ``_for_rabbitmq``.
     """
-    annotations = ((DELAY, max(1, round(delay * 1000))),) if delay > 0 else ()
+    annotations = ((DELAY, max(1, round(delay * 1000))),) if delay > 0 and not rabbitmq else ()
     now = time.time()
     try:
         found = s.split(data)
@@ -96,7 +124,7 @@ def copy(data: bytes, headers: Mapping[str, str], *, durable: bool | None, keep_
             durable=durable is not False,
             content_type=OCTETS,
             creation_time=now,
-            headers=headers,
+            headers=_for_rabbitmq(headers, None) if rabbitmq else headers,
             annotations=annotations,
         )
         return s.join(raw, s.data_section(data))
@@ -104,25 +132,49 @@ def copy(data: bytes, headers: Mapping[str, str], *, durable: bool | None, keep_
     return s.join(
         s.Outgoing(
             durable=bool(found.of_header(s.DURABLE)) if durable is None else durable,
-            ttl=None if expires_at is None else max(0.001, expires_at - now),
+            ttl=None if expires_at is None or (delay and rabbitmq) else max(0.001, expires_at - now),
             message_id=found.of_properties(s.MESSAGE_ID),
             subject=_text(found.of_properties(s.SUBJECT)),
             correlation_id=found.of_properties(s.CORRELATION_ID),
             content_type=_content_type(found),
             absolute_expiry=expires_at,
             creation_time=_seconds(found.of_properties(s.CREATION_TIME)),
-            headers=headers,
+            headers=_for_rabbitmq(headers, expires_at) if rabbitmq else headers,
             annotations=annotations,
         ),
         found.body,
     )
 
 
-def _headers(properties: list[tuple[Any, Any]]) -> dict[str, str]:
+def persistent(data: bytes) -> bool:
+    """Whether a received message survives a restart of the broker. What is no AMQP message is taken to."""
+    try:
+        return bool(s.split(data).of_header(s.DURABLE))
+    except WireError:
+        return True
+
+
+def acquisitions(data: bytes) -> int:
+    """How often RabbitMQ says that a message was taken from its quorum queue and came back, for whatever reason."""
+    try:
+        return next((_number(value) or 0 for key, value in s.split(data).annotations if key == _DELIVERIES), 0)
+    except WireError:
+        return 0
+
+
+def _headers(found: s.Sections) -> dict[str, str]:
     headers: dict[str, str] = {}
-    foreign = _TRANSPORT_HEADERS if any(key == _CONVERTED for key, _ in properties) else frozenset()
+    properties = found.application_properties
+    annotations = {str(key): value for key, value in found.annotations if isinstance(key, str)}
+    rabbitmq = _FROM_RABBITMQ in annotations
+    if rabbitmq:  # a STOMP sender's x-headers become annotations there
+        own = [(key, value) for key, value in annotations.items() if _is_header(key)]
+        properties = [*properties, *own]
+    foreign = _FROM_STOMP if rabbitmq else frozenset()
+    if any(key == _CONVERTED for key, _ in properties):
+        foreign = _TRANSPORT_HEADERS
     for key, value in properties:
-        if not isinstance(key, str) or key in foreign or key.startswith(_TRANSPORT_PREFIXES):
+        if not isinstance(key, str) or key in foreign or key == EXPIRES or key.startswith(_TRANSPORT_PREFIXES):
             continue
         text = _header_text(value)
         if text is None:
@@ -130,8 +182,16 @@ def _headers(properties: list[tuple[Any, Any]]) -> dict[str, str]:
         if key.startswith(CE_FOREIGN_PREFIX):
             headers.setdefault(CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :], text)
         else:
-            headers[str(key)] = text
+            headers[key[len(HIDDEN) :] if key.startswith(HIDDEN) else str(key)] = text
+    if annotations.get(_LAST_DEATH) == _WORN_OUT:  # RabbitMQ put it into the error queue, without a word
+        headers.setdefault("ev_error_reason", "crashed")
+        headers.setdefault("ev_error_queue", str(annotations.get(_LAST_QUEUE, "")))
+        headers.setdefault("ev_error_message", "delivered more often than the queue's delivery limit allows")
     return headers
+
+
+def _is_header(annotation: str) -> bool:
+    return annotation.startswith("x-") and not transport_header(annotation) and annotation not in _RABBITMQS_OWN
 
 
 def _header_text(value: Any) -> str | None:
@@ -202,6 +262,9 @@ def _expires_at(found: s.Sections, received_at: float) -> float | None:
     absolute = _seconds(found.of_properties(s.ABSOLUTE_EXPIRY))
     if absolute:
         return absolute
+    named = next((value for key, value in found.application_properties if key == EXPIRES), None)
+    if isinstance(named, str) and named.isascii() and named.isdigit():
+        return int(named[:16]) / 1000 or None
     ttl = _seconds(found.of_header(s.TTL))
     if not ttl:
         return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, Optional, Union
 
-from aspyx_event.envelope import CE_ID, Envelope
+from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
 from aspyx_event.listeners import EventListenerDescriptor
@@ -22,13 +23,14 @@ from aspyx_event.provider import (
     Subscription,
 )
 from aspyx_event.providers.amqp import mapping
-from aspyx_event.providers.amqp.browsing import Scan, take_by_scanning
+from aspyx_event.providers.amqp.browsing import Scan, browse_by_scanning, take_by_scanning
 from aspyx_event.providers.amqp.channel import Channel, wait
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_by_name
 from aspyx_event.providers.amqp.nodes import Condition, Node
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
-from aspyx_event.providers.amqp.sending import Message, Outbox
+from aspyx_event.providers.amqp.renewing import Renewals
+from aspyx_event.providers.amqp.sending import Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings, Hosts, from_url_parts
 from aspyx_event.providers.amqp.supervisor import Supervisor
 from aspyx_event.providers.amqp.tls import tls_context
@@ -43,10 +45,11 @@ _Target = Union[EventDescriptor, EventListenerDescriptor, str]
 _REATTACH_FIRST, _REATTACH_LONGEST = 1.0, 30.0
 _REATTACH_TIMEOUT = 10.0
 _WINDOW = 100
+_LAST_COPIES = 2.0
 
 
 class AMQPProvider(Provider):
-    """AMQP 1.0 over qpid-proton, for Apache ActiveMQ Artemis. See AMQPSettings for the options.
+    """AMQP 1.0 over qpid-proton, for Apache ActiveMQ Artemis and RabbitMQ 4. See AMQPSettings for the options.
 
     Thread-safe, but for ``start`` and ``stop``, which one thread calls at a time. Raises ConfigurationError that names
     the option.
@@ -89,6 +92,7 @@ class AMQPProvider(Provider):
         self._on_state: OnState = lambda _state: None
         self._declared: dict[_Target, list[str]] = {}
         self._subscriptions: list[AMQPSubscription] = []
+        self._renewals = Renewals(self._forward, lambda: self._known_dialect().acquisitions)
         self._lock = threading.Lock()
 
     @classmethod
@@ -141,6 +145,8 @@ class AMQPProvider(Provider):
 
     def stop(self, *, timeout: float | None) -> None:
         """Flush settlements, close everything."""
+        if self.connected:
+            self._renewals.finish(_LAST_COPIES if timeout is None else min(timeout, _LAST_COPIES))
         self._supervisor.stop(timeout)
         for subscription in list(self._subscriptions):
             subscription.closed = True
@@ -171,7 +177,10 @@ class AMQPProvider(Provider):
                 self._report_refusal(target, error)
                 refused[target] = error
         connection = channel.connection
-        connection.post(lambda: self._outbox.attach(connection, dialect.judge, own_sessions=dialect.own_sessions))
+        prepare = dialect.prepare(connection)
+        connection.post(
+            lambda: self._outbox.attach(connection, dialect.judge, own_sessions=dialect.own_sessions, prepare=prepare)
+        )
         for subscription in list(self._subscriptions):
             try:
                 if subscription.listener in refused:  # attaching would create what must not be created
@@ -234,7 +243,13 @@ class AMQPProvider(Provider):
         if listener not in self._declared:
             self.declare(listener, timeout=timeout)
         subscription = AMQPSubscription(
-            listener, self.queue_name(listener), on_delivery, self._forward, credit=credit, on_close=self._forget
+            listener,
+            self.queue_name(listener),
+            on_delivery,
+            self._forward,
+            credit=credit,
+            on_close=self._forget,
+            renew=self._renewals.renew,
         )
         self._persistently(deadline, lambda channel, dialect: self._attach(subscription, channel, dialect, deadline))
         with self._lock:
@@ -299,15 +314,10 @@ class AMQPProvider(Provider):
 
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
         """Send to the event's address."""
-        data = mapping.encode(envelope, subject=event.name, durable=event.durable)
-        return self._outbox.post(Message(self._known_dialect().event_target(event.name), data, envelope.id))
+        return self._outbox.post(self._known_dialect().publication(envelope, event))
 
     def _forward(self, data: bytes, destination: str, headers: Mapping[str, str], delay: float) -> Confirmation[None]:
-        plain = "::" not in destination
-        copy = mapping.copy(data, headers, durable=True if plain else None, keep_expiry=not plain, delay=delay)
-        dialect = self._known_dialect()
-        node = dialect.delayed_target(destination, delay) if delay > 0 else dialect.queue_target(destination)
-        return self._outbox.post(Message(node, copy, headers.get(CE_ID)))
+        return self._outbox.post(self._known_dialect().copy(data, destination, headers, delay=delay))
 
     def _known_dialect(self) -> Dialect:
         dialect = self._supervisor.dialect
@@ -319,14 +329,14 @@ class AMQPProvider(Provider):
 
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
         """Read what lies in a queue without taking it; ``timeout`` bounds each step."""
-        scan = self._scan(self._known_dialect().browse_source(queue), queue, Deadline(timeout), window=_WINDOW)
-        try:
-            while (item := scan.next(timeout)) is not None:
-                delivery = AMQPDelivery(scan, item[0], item[1], self._forward)
-                yield delivery.read()
-                delivery.accept()
-        finally:
-            scan.finish()
+        dialect = self._known_dialect()
+        scan = self._scan(dialect.browse_source(queue), queue, Deadline(timeout), window=_WINDOW)
+        yield from browse_by_scanning(
+            scan,
+            lambda data: mapping.decode(data, received_at=time.time()),
+            timeout,
+            give_back=dialect.browsing_takes,
+        )
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
         """Take the first message with this id, unsettled."""

@@ -196,7 +196,7 @@ class Supervisor:
         connection.start()
         try:
             properties = self._opened(connection, deadline)
-            self._dialect = self._checked_dialect(connection, str(properties.get("product", "")))
+            self._dialect = self._checked_dialect(connection, properties)
             channel = Channel(connection, own_sessions=self._dialect.own_sessions)
             self._setup(channel, self._dialect, Deadline(_SETUP_TIMEOUT if left is None else left))
             if not connection.alive:
@@ -215,8 +215,9 @@ class Supervisor:
                 raise
             raise ProviderUnavailable(f"{connection.where}: {connection.phase}: no answer in time") from error
 
-    def _checked_dialect(self, connection: Connection, product: str) -> Dialect:
-        dialect = dialect_for(product, self._settings)
+    def _checked_dialect(self, connection: Connection, properties: dict[str, Any]) -> Dialect:
+        product = str(properties.get("product", ""))
+        dialect = dialect_for(product, str(properties.get("version", "")), self._settings)
         if self._dialect is not None and self._first.done():
             if dialect.name != self._dialect.name:
                 raise ProviderUnavailable(f"{connection.where}: another kind of broker answers here: {product}")

@@ -6,34 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 
 from aspyx_event.envelope import CE_FOREIGN_PREFIX, CE_PREFIX, Envelope
-
-HIDDEN = "ev_header_"
-"""A user's header of a name that means something to STOMP (``priority``) travels with this prefix."""
-EXPIRES = "ev_expires"
-"""Unix time in milliseconds, where a broker does not tell receivers when a message expires."""
+from aspyx_event.providers.brokers.stomp_headers import EXPIRES as EXPIRES
+from aspyx_event.providers.brokers.stomp_headers import HIDDEN, hidden
+from aspyx_event.providers.brokers.stomp_headers import transport_header as transport_header
 
 CONTENT_TYPE, CONTENT_LENGTH = "content-type", "content-length"
 # An AMQP sender's content type, as Artemis hands it to STOMP readers.
 _CONTENT_TYPES = (CONTENT_TYPE, "JMS_AMQP_ContentType", "_AMQ_CONTENT_TYPE")
-
-# Headers of the frames, of the protocol and of the brokers: no sender's own. Brokers hand on those of the SEND frame.
-_TRANSPORT_HEADERS = frozenset({
-    "ack", "amqp-message-id", "browser", "content-encoding", "content-length", "content-type", "correlation-id",
-    "destination", "destination-type", "expiration", "expires", "heart-beat", "host", "id", "login", "message",
-    "message-id", "original-destination", "passcode", "persistent", "priority", "receipt", "receipt-id", "redelivered",
-    "reply-to", "scheduledJobId", "selector", "server", "session", "subscription", "subscription-type", "timestamp",
-    "transaction", "transformation", "transformation-error", "type", "user-id", "app-id", "cluster-id", "version",
-})  # fmt: skip
-_TRANSPORT_PREFIXES = (
-    "_AMQ_", "JMS", "NATIVE_", "AMQ_", "__AMQ", "__HDR", "activemq.",
-    "x-opt-", "x-death", "x-first-death", "x-last-death", "x-dead-letter-", "x-delivery-", "x-queue-", "x-message-ttl",
-    "x-expires", "x-max-", "x-overflow", "x-stream-", "x-priority",
-)  # fmt: skip
-
-
-def transport_header(key: str) -> bool:
-    """Whether a header of this name belongs to STOMP or a broker, not to the event."""
-    return key in _TRANSPORT_HEADERS or key.startswith(_TRANSPORT_PREFIXES)
 
 
 def encode_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -41,12 +20,7 @@ def encode_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
     A NUL, which would end the frame, becomes U+FFFD: it can only come from a foreign message.
     """
-    return {
-        (f"{HIDDEN}{key}" if transport_header(key) or key.startswith(HIDDEN) else key).replace("\0", "\ufffd"): (
-            value.replace("\0", "\ufffd")
-        )
-        for key, value in headers.items()
-    }
+    return {hidden(key).replace("\0", "\ufffd"): value.replace("\0", "\ufffd") for key, value in headers.items()}
 
 
 def decode_headers(frame: Mapping[str, str]) -> Iterator[tuple[str, str]]:

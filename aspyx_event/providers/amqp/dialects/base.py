@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Optional
 
+from aspyx_event.envelope import CE_ID, Envelope
+from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ConfigurationError, EventError, ProviderError
 from aspyx_event.provider import Capabilities, Target
+from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
-from aspyx_event.providers.amqp.sending import Prepare
+from aspyx_event.providers.amqp.sending import Message, Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource
@@ -26,8 +29,6 @@ class Dialect(ABC):
     capabilities: ClassVar[Capabilities]
     own_sessions: ClassVar[bool] = False
     """Whether a refused link ends its whole session, so that each needs one of its own."""
-    delays_by_queues: ClassVar[bool] = False
-    """Whether messages wait in queues of their own for their delay, because the broker knows no delays."""
     browsing_takes: ClassVar[bool] = False
     """Whether what is read from ``browse_source`` has to be given back."""
     acquisitions: ClassVar[Optional[int]] = None
@@ -82,13 +83,16 @@ class Dialect(ABC):
     def source_refused(self, queue: str, condition: Condition | None, *, listener: str | None) -> EventError:
         """The error for a queue that cannot be read."""
 
-    def delayed_event_target(self, event: str, delay: float, *, durable: bool) -> Node:  # noqa: ARG002 - a default
-        """Where an event is sent to that is to reach its listeners later."""
-        return self.event_target(event)
+    def publication(self, envelope: Envelope, event: EventDescriptor) -> Message:
+        """What an event is sent as."""
+        data = mapping.encode(envelope, subject=event.name, durable=event.durable)
+        return Message(self.event_target(event.name), data, envelope.id)
 
-    def delayed_target(self, queue: str, delay: float, *, durable: bool) -> Node:  # noqa: ARG002 - a default
-        """Where a copy is sent to that is to reach the queue later."""
-        return self.queue_target(queue)
+    def copy(self, data: bytes, destination: str, headers: Mapping[str, str], *, delay: float) -> Message:
+        """What sends a copy of a received message to one queue (canonical name)."""
+        plain = "::" not in destination
+        copy = mapping.copy(data, headers, durable=True if plain else None, keep_expiry=not plain, delay=delay)
+        return Message(self.queue_target(destination), copy, headers.get(CE_ID))
 
     def prepare(self, connection: Connection) -> Optional[Prepare]:  # noqa: ARG002 - a default
         """What declares the needs of nodes on this connection, if nodes have any."""

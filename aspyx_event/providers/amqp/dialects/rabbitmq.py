@@ -15,12 +15,15 @@ Names and arguments are in ``providers/brokers/rabbitmq.py``, because STOMP uses
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any, Callable, ClassVar, Optional, Union
 
+from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import AttachRefused, ConfigurationError, EventError, ProviderError, SendRejected
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities
+from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import rabbitmq_management as management
@@ -28,7 +31,7 @@ from aspyx_event.providers.amqp.dialects.base import Declarable, Dialect
 from aspyx_event.providers.amqp.dialects.rabbitmq_management import CONFLICT, FORBIDDEN, Answer, Management, encoded
 from aspyx_event.providers.amqp.errors import attach_error
 from aspyx_event.providers.amqp.nodes import Condition, Need, Node, Outcome, Request, State
-from aspyx_event.providers.amqp.sending import Prepare
+from aspyx_event.providers.amqp.sending import Message, Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.timing import Deadline
@@ -44,7 +47,6 @@ class RabbitMQDialect(Dialect):
     name: ClassVar[str] = "rabbitmq"
     capabilities: ClassVar[Capabilities] = Capabilities()
     own_sessions: ClassVar[bool] = True
-    delays_by_queues: ClassVar[bool] = True
     browsing_takes: ClassVar[bool] = True
     acquisitions: ClassVar[Optional[int]] = 10
 
@@ -60,23 +62,35 @@ class RabbitMQDialect(Dialect):
         """The plain queue for dead letters."""
         return self._settings.error_queue or self._settings.naming.error_queue
 
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def publication(self, envelope: Envelope, event: EventDescriptor) -> Message:
+        data = mapping.encode(envelope, subject=event.name, durable=event.durable, rabbitmq=True)
+        node = self.event_target(event.name)
+        if envelope.delay:
+            node = _waiting(rules.delayed_event(event.name, envelope.delay, durable=event.durable))
+        return Message(node, data, envelope.id)
+
+    def copy(self, data: bytes, destination: str, headers: Mapping[str, str], *, delay: float) -> Message:
+        plain = "::" not in destination
+        durable = plain or mapping.persistent(data)
+        copy = mapping.copy(data, headers, durable=durable, keep_expiry=not plain, delay=delay, rabbitmq=True)
+        node = self.queue_target(destination)
+        if delay > 0:
+            node = _waiting(rules.delayed_copy(destination, delay, durable=durable))
+        return Message(node, copy, headers.get(CE_ID))
+
     # -- addresses -------------------------------------------------------------------------------------------------
 
     def event_target(self, event: str) -> Node:
         need = Need(_for_event(event), required=False) if self._settings.declare else None
         return Node(f"{_EXCHANGES}{encoded(event)}/{encoded(event)}", need=need)
 
-    def delayed_event_target(self, event: str, delay: float, *, durable: bool) -> Node:
-        return _waiting(rules.delayed_event(event, delay, durable=durable))
-
     def queue_target(self, queue: str) -> Node:
         need = None
         if self._settings.declare and "::" not in queue:
             need = Need((management.put_queue(rules.plain_queue(queue)),), required=False)
         return Node(f"{_QUEUES}{encoded(queue)}", need=need)
-
-    def delayed_target(self, queue: str, delay: float, *, durable: bool) -> Node:
-        return _waiting(rules.delayed_copy(queue, delay, durable=durable))
 
     def source(self, queue: str) -> Node:
         return Node(f"{_QUEUES}{encoded(queue)}")
