@@ -36,6 +36,7 @@ from aspyx_event.providers import provider_from_url
 from aspyx_event.providers.local import LocalProvider
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
+from aspyx_event.topology import Difference, MissingResources, Resource, Topology
 
 if TYPE_CHECKING:
     from aspyx_event.providers.amqp import AMQPProvider as AMQPProvider
@@ -72,6 +73,7 @@ __all__ = [
     "ConfigurationError",
     "DeadLetter",
     "Delivery",
+    "Difference",
     "Envelope",
     "EnvelopePipeline",
     "EventDescriptor",
@@ -86,12 +88,14 @@ __all__ = [
     "LifecycleError",
     "ListenerHealth",
     "LocalProvider",
+    "MissingResources",
     "Outcome",
     "Provider",
     "ProviderError",
     "ProviderState",
     "ProviderUnavailable",
     "Reject",
+    "Resource",
     "Result",
     "Retry",
     "RetryPolicy",
@@ -100,6 +104,7 @@ __all__ = [
     "SendTimeout",
     "StopResult",
     "Subscription",
+    "Topology",
     "Wiring",
     "catch",
     "current_envelope",

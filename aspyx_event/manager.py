@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from aspyx_event.codec import DEFAULT_MAX_MESSAGE_SIZE, JsonCodec
+from aspyx_event.delivery import topology
 from aspyx_event.delivery.dead_letters import DeadLetter, DeadLetters
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings, StopResult, last_steps
 from aspyx_event.delivery.health import Health
@@ -28,6 +29,7 @@ from aspyx_event.provider import Provider as _Provider
 from aspyx_event.providers import provider_from_url
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
+from aspyx_event.topology import Difference, Topology
 
 logger = logging.getLogger(__name__)
 
@@ -232,6 +234,25 @@ class EventManager:
             policy=self._settings.policy,
             health=dict(self.health().listeners),
         )
+
+    def topology(self) -> Topology:
+        """Every address, queue, exchange, binding and setting that the registry needs on this broker; ``print`` it.
+
+        Nothing is asked of the broker. Works before start() if the kind of broker is known (``broker=`` of the
+        provider, or LocalProvider); otherwise raises LifecycleError there. ConfigurationError where the provider
+        cannot tell.
+        """
+        return topology.topology(self.provider, self.registry)
+
+    def check_topology(self, timeout: float = START_TIMEOUT) -> list[Difference]:
+        """Where the running broker is not as ``topology()`` says; empty when all is there. Creates nothing.
+
+        What this user, or this protocol, cannot find out is in the list as ``unknown``. A manager that is not started
+        connects for this question alone. Raises within ``timeout`` seconds what ``start`` raises; LifecycleError
+        while the manager starts or stops.
+        """
+        with self._lifecycle.asking() as running:
+            return topology.check(self.provider, self.registry, running=running, timeout=timeout)
 
     def dead_letters(self, timeout: float = START_TIMEOUT) -> Iterator[DeadLetter]:
         """The events in the error queue, oldest first, without consuming them. Raises ProviderError, LifecycleError."""

@@ -115,6 +115,22 @@ class Lifecycle:
                 self._senders -= 1
                 self._changed.notify_all()
 
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[bool]:
+        """Around a question to the broker: whether the manager runs. If not, it cannot be started meanwhile."""
+        process.check_process(self._pid)
+        with self._changed:
+            if self.state in (State.STARTING, State.STOPPING):
+                raise LifecycleError(f"the manager is {self.state}: ask before, or after it")
+            before = self.state
+            if before is not State.RUNNING:
+                self.state = State.STARTING
+        try:
+            yield before is State.RUNNING
+        finally:
+            if before is not State.RUNNING:
+                self._become(before)
+
     def check_running(self) -> None:
         """Raises LifecycleError unless the manager runs, in this process."""
         process.check_process(self._pid)

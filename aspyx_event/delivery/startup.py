@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
 from aspyx_event.delivery.sender import Sender
+from aspyx_event.delivery.topology import declarations
 from aspyx_event.delivery.wiring import unmet
 from aspyx_event.exceptions import ConfigurationError, EventError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Provider, ProviderState
 from aspyx_event.registry import EventRegistry
 from aspyx_event.timing import Deadline, Scheduler
+from aspyx_event.topology import Difference, MissingResources
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +54,8 @@ class Startup:
             )
         try:
             self._provider.start(self._on_state, timeout=timeout)
-            self._declare(deadline)
+            self._declare_and_attach(targets, deadline)
             if self._dispatcher is not None:
-                for listener, target in targets.items():
-                    self._dispatcher.attach(listener, target, timeout=_left(deadline))
                 self._unwatch = self._registry.watch(_too_late)
             self._warn()
         except BaseException:
@@ -64,13 +66,21 @@ class Startup:
     def _event_names(self) -> list[str]:
         return [event.name for event in self._registry.events]
 
-    def _declare(self, deadline: Deadline) -> None:
-        self._provider.declare(self._provider.error_queue, timeout=_left(deadline))
-        for event in self._registry.events:
-            self._provider.declare(event, timeout=_left(deadline))
-        for listener in self._registry.listeners:
-            if listener.durable:
-                self._provider.declare(listener, timeout=_left(deadline))
+    def _declare_and_attach(self, targets: Mapping[EventListenerDescriptor, Any], deadline: Deadline) -> None:
+        """Where nothing may be created, all that is missing is found before one error names it."""
+        absent: list[Difference] = []
+        for target in declarations(self._provider, self._registry):
+            with _noting(absent):
+                self._provider.declare(target, timeout=_left(deadline))
+        incomplete = bool(absent)
+        for listener, target in targets.items():
+            with _noting(absent):
+                if not incomplete and self._dispatcher is not None:
+                    self._dispatcher.attach(listener, target, timeout=_left(deadline))
+                elif not listener.durable:
+                    self._provider.declare(listener, timeout=_left(deadline))
+        if absent:
+            raise MissingResources(absent)
 
     def _warn(self) -> None:
         findings = [
@@ -118,6 +128,14 @@ class Startup:
 
     def _report(self, error: EventError) -> None:
         self._settings.exceptions.handle(error)
+
+
+@contextlib.contextmanager
+def _noting(absent: list[Difference]) -> Iterator[None]:
+    try:
+        yield
+    except MissingResources as error:
+        absent.extend(error.differences)
 
 
 def _too_late(listener: EventListenerDescriptor) -> None:

@@ -6,8 +6,8 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import Optional, Union
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
@@ -22,9 +22,11 @@ from aspyx_event.provider import (
     Provider,
     ProviderState,
     Subscription,
+    Target,
 )
 from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue, shared_bus
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
+from aspyx_event.topology import MISSING, QUEUE, Difference, Resource, Topology, merged
 
 AUTO_DELETE_AFTER = 60.0
 PER_PROCESS_DELETE_AFTER = 3600.0
@@ -78,12 +80,37 @@ class LocalProvider(Provider):
         self.bus.enter()
         on_state(ProviderState(connected=True))
 
-    def declare(self, target: Union[EventDescriptor, EventListenerDescriptor, str], *, timeout: float) -> None:  # noqa: ARG002
+    def declare(self, target: Target, *, timeout: float) -> None:  # noqa: ARG002
         """See Provider. An address needs no declaration: it is the queues' first half."""
         if isinstance(target, str):
             self.bus.declare(target)
         elif isinstance(target, EventListenerDescriptor):
             self.bus.declare(self.queue_name(target), _linger(target))
+
+    def topology(self, targets: Iterable[Target]) -> Topology:
+        """See Provider: queues alone. Known at any time."""
+        return merged("local", (resource for target in targets for resource in self._resources(target)))
+
+    def _resources(self, target: Target) -> list[Resource]:
+        if isinstance(target, EventDescriptor):
+            return []
+        name, linger, user = (
+            (target, None, "dead letters")
+            if isinstance(target, str)
+            else (self.queue_name(target), _linger(target), target.name)
+        )
+        return [Resource(QUEUE, name, {} if linger is None else {"delete-after": round(linger * 1000)}, (user,))]
+
+    def check(self, targets: Iterable[Target], *, timeout: float) -> list[Difference]:  # noqa: ARG002
+        """See Provider."""
+        if not self.connected:
+            raise LifecycleError("start the provider before you check it")
+        there = self.bus.queues
+        return [
+            Difference(resource, MISSING, "it is there from the start of a manager with this listener on")
+            for resource in self.topology(targets).resources
+            if resource.name not in there
+        ]
 
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
         """See Provider. Confirmed at once."""
