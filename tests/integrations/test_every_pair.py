@@ -13,7 +13,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +20,6 @@ import pytest
 pytest.importorskip("proton")
 pytest.importorskip("stomp")
 
-import aspyx_event
 from tests.docs.pages import EXAMPLES
 from tests.integrations.depths import depths
 
@@ -34,10 +32,11 @@ FAIL_FOR_EVER = set(range(0, COUNT, 100))
 FAIL_ONCE = set(range(1, COUNT, 20))
 PATIENCE = 60.0
 
-_PAIRS = ["amqp/artemis", "amqp/rabbitmq", "stomp/artemis", "stomp/rabbitmq", "stomp/activemq"]
-if not (Path(aspyx_event.__file__).parent / "providers" / "amqp" / "dialects" / "rabbitmq.py").exists():
-    _PAIRS.remove("amqp/rabbitmq")
-PAIRS = [pytest.param(pair, marks=getattr(pytest.mark, pair.partition("/")[2])) for pair in _PAIRS]
+PAIRS = [
+    pytest.param(f"{protocol}/{broker}", marks=getattr(pytest.mark, broker))
+    for protocol, brokers in (("amqp", ("artemis", "rabbitmq")), ("stomp", ("artemis", "rabbitmq", "activemq")))
+    for broker in brokers
+]
 
 _BOOKED = re.compile(r"payment (\d+) booked at attempt (\d+)")
 
