@@ -23,7 +23,6 @@ _BROKER = """\
       <simpleAuthenticationPlugin anonymousAccessAllowed="false">
         <users><authenticationUser username="{user}" password="{password}" groups="admins"/></users>
       </simpleAuthenticationPlugin>
-      <statisticsBrokerPlugin/>
     </plugins>
     <systemUsage><systemUsage>
       <storeUsage><storeUsage limit="1 gb"/></storeUsage>
@@ -44,10 +43,7 @@ log4j.appender.console.layout.ConversionPattern=%d %-5p %m%n
 
 
 class ActiveMQBroker(Broker):
-    """ActiveMQ Classic with `stomp_port`, delayed messages, and the statistics plugin.
-
-    SEND to `/queue/ActiveMQ.Statistics.Destination.NAME` with a reply-to tells what the queue NAME holds.
-    """
+    """ActiveMQ Classic with `stomp_port` and delayed messages."""
 
     name: ClassVar[str] = "activemq"
     ready: ClassVar[str] = r"Apache ActiveMQ .* started"
