@@ -6,8 +6,11 @@ cache, and the broker runs in there, changed root and all: that needs root.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -99,6 +102,28 @@ class RabbitMQBroker(Broker):
         user, group = owner.stat().st_uid, owner.stat().st_gid
         for path in (self.directory, *self.directory.rglob("*")):
             os.chown(path, user, group)
+
+    def start(self) -> RabbitMQBroker:
+        """Start it, and set the policy that the library's documentation asks operators for."""
+        fresh = not self.running
+        super().start()
+        if fresh:
+            self.set_policy()
+        return self
+
+    def set_policy(self) -> None:
+        """Set the policy for delayed events, as the documentation says."""
+        from aspyx_event.providers.brokers import rabbitmq as rules
+
+        login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        request = urllib.request.Request(
+            f"http://{HOST}:{self.management_port}/api/policies/%2F/{rules.POLICY_NAME}",
+            method="PUT",
+            data=json.dumps(rules.POLICY).encode(),
+            headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
 
     def command(self) -> Sequence[str]:
         script = str(self._inside / "start.sh")

@@ -10,6 +10,7 @@ The broker refuses to declare a queue again with other arguments. So they are al
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
@@ -20,6 +21,22 @@ Argument = Union[str, int]
 TOPIC_EXCHANGE = "amq.topic"
 NON_DURABLE_LIFETIME, PER_PROCESS_LIFETIME = 60.0, 3600.0
 """Seconds without a consumer after which the broker deletes such a queue."""
+
+AT_LEAST_ONCE, REJECT = "at-least-once", "reject-publish"
+POLICY_NAME = "aspyx_event"
+POLICY: Mapping[str, object] = {
+    "pattern": r"::|\.delay\.[0-9]+\.[0-9]+$",
+    "apply-to": "quorum_queues",
+    "definition": {"dead-letter-strategy": AT_LEAST_ONCE, "overflow": REJECT},
+    "priority": 0,
+}
+"""What an operator has to set where STOMP is used.
+
+Without it a queue passes on what has waited there, or was delivered too often, without looking whether the next queue
+took it. Measured with 4.0.5: of twenty events whose delays ended while the broker started, up to eleven were gone.
+"""
+PROBE = "aspyx_event::probe"
+"""A quorum queue that the policy holds for, and nobody reads."""
 
 _BUCKET = 3600
 _BUCKET_MARGIN = 600
@@ -76,35 +93,46 @@ def queue_binding(event: str, queue: str) -> Binding:
     return Binding(event, queue, event)
 
 
-def delayed_event(event: str, delay: float, *, durable: bool, now: Optional[float] = None) -> Queue:
+def delayed_event(
+    event: str, delay: float, *, durable: bool, confirming: bool = False, now: Optional[float] = None
+) -> Queue:
     """Where an event waits for ``delay`` seconds (at least) before it goes to all its listeners."""
-    return _delay_queue(f"{event}.delay", TOPIC_EXCHANGE, event, delay, durable=durable, now=now)
+    stem = f"{event}.delay"
+    return _delay_queue(stem, TOPIC_EXCHANGE, event, delay, durable=durable, confirming=confirming, now=now)
 
 
-def delayed_copy(queue: str, delay: float, *, durable: bool, now: Optional[float] = None) -> Queue:
+def delayed_copy(
+    queue: str, delay: float, *, durable: bool, confirming: bool = False, now: Optional[float] = None
+) -> Queue:
     """Where a copy waits for ``delay`` seconds (at least) before it goes to ``queue``."""
-    return _delay_queue(f"{queue}.retry", "", queue, delay, durable=durable, now=now)
+    return _delay_queue(f"{queue}.retry", "", queue, delay, durable=durable, confirming=confirming, now=now)
 
 
-def _delay_queue(stem: str, exchange: str, key: str, delay: float, *, durable: bool, now: Optional[float]) -> Queue:
+def _delay_queue(
+    stem: str, exchange: str, key: str, delay: float, *, durable: bool, confirming: bool, now: Optional[float]
+) -> Queue:
     """One for each step of delays and each hour.
 
     All messages of a queue wait equally long, else a long delay at the head would hold up shorter ones. The queue
     deletes itself when nobody has declared it again for longer than its hour and its messages last: one that is written
     to is never about to go.
+
+    confirming: the queue says by its arguments that it keeps a message until the next queue has confirmed it. STOMP
+    cannot say so: there the policy has to.
     """
     wait = delay_step(delay)
     bucket = int((time.time() if now is None else now) // _BUCKET)
-    return Queue(
-        f"{stem}{'' if durable else '.nd'}.{wait}.{bucket}",
-        (
-            ("x-dead-letter-exchange", exchange),
-            ("x-dead-letter-routing-key", key),
-            ("x-message-ttl", wait),
-            ("x-expires", wait + (_BUCKET + _BUCKET_MARGIN) * 1000),
-            ("x-queue-type", "quorum" if durable else "classic"),
-        ),
-    )
+    arguments: list[tuple[str, Argument]] = [
+        ("x-dead-letter-exchange", exchange),
+        ("x-dead-letter-routing-key", key),
+        ("x-message-ttl", wait),
+        ("x-expires", wait + (_BUCKET + _BUCKET_MARGIN) * 1000),
+        ("x-queue-type", "quorum" if durable else "classic"),
+    ]
+    if durable and confirming:
+        arguments += [("x-dead-letter-strategy", AT_LEAST_ONCE), ("x-overflow", REJECT)]
+    kind = ".nd" if not durable else ".sure" if confirming else ""
+    return Queue(f"{stem}{kind}.{wait}.{bucket}", tuple(arguments))
 
 
 def delay_step(seconds: float) -> int:

@@ -222,6 +222,26 @@ def test_a_queue_with_other_arguments(make_provider: MakeProvider, broker: Any) 
         provider.browse(provider.error_queue, timeout=TIMEOUT)
 
 
+@only("rabbitmq")
+def test_a_missing_policy_is_a_finding(make_provider: MakeProvider, broker: Any) -> None:
+    """Without the policy delayed events can be lost: said once, with the command, and not when it is there."""
+    first, second = a_listener(an_event()), a_listener(an_event())
+    fine = make_provider()
+    fine.declare(first, timeout=TIMEOUT)
+    api(broker, "DELETE", "/policies/%2F/aspyx_event")
+    try:
+        provider = make_provider()
+        provider.declare(first, timeout=TIMEOUT)
+        provider.declare(second, timeout=TIMEOUT)
+    finally:
+        broker.set_policy()
+    [finding] = provider.findings()
+    assert "rabbitmqctl set_policy --apply-to quorum_queues aspyx_event" in finding
+    again = make_provider()
+    again.declare(first, timeout=TIMEOUT)
+    assert fine.findings() == again.findings() == []
+
+
 @only("activemq")
 def test_findings_on_activemq(make_provider: MakeProvider) -> None:
     """What Classic keeps although it should not is said."""

@@ -68,7 +68,7 @@ class RabbitMQDialect(Dialect):
         data = mapping.encode(envelope, subject=event.name, durable=event.durable, rabbitmq=True)
         node = self.event_target(event.name)
         if envelope.delay:
-            node = _waiting(rules.delayed_event(event.name, envelope.delay, durable=event.durable))
+            node = _waiting(rules.delayed_event(event.name, envelope.delay, durable=event.durable, confirming=True))
         return Message(node, data, envelope.id)
 
     def copy(self, data: bytes, destination: str, headers: Mapping[str, str], *, delay: float) -> Message:
@@ -77,7 +77,7 @@ class RabbitMQDialect(Dialect):
         copy = mapping.copy(data, headers, durable=durable, keep_expiry=not plain, delay=delay, rabbitmq=True)
         node = self.queue_target(destination)
         if delay > 0:
-            node = _waiting(rules.delayed_copy(destination, delay, durable=durable))
+            node = _waiting(rules.delayed_copy(destination, delay, durable=durable, confirming=True))
         return Message(node, copy, headers.get(CE_ID))
 
     # -- addresses -------------------------------------------------------------------------------------------------

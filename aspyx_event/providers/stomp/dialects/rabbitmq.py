@@ -18,6 +18,7 @@ What was measured with 4.0.5 and shapes this file:
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Optional
@@ -34,7 +35,7 @@ from aspyx_event.providers.stomp.dialects import rabbitmq_checking
 from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
 from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
 from aspyx_event.providers.stomp.dialects.rabbitmq_probing import OtherArguments
-from aspyx_event.providers.stomp.errors import attach_error, refusal_of
+from aspyx_event.providers.stomp.errors import ErrorFrame, attach_error, refusal_of
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Sessions
 from aspyx_event.providers.stomp.settings import StompSettings
@@ -44,6 +45,12 @@ from aspyx_event.topology import MISSING, Difference, MissingResources, Resource
 _WORN_OUT = "delivery_limit"
 _BROWSE_AHEAD = 10_000
 _BROWSE_PATIENCE = 1.0
+_NO_POLICY = (
+    f"this RabbitMQ has no policy {rules.POLICY_NAME!r}: a delayed event whose delay ends while the broker starts may "
+    "be lost, as a queue passes it on without looking whether the next one takes it. Set it once: rabbitmqctl "
+    f"set_policy --apply-to {rules.POLICY['apply-to']} {rules.POLICY_NAME} '{rules.POLICY['pattern']}' "
+    f"'{json.dumps(rules.POLICY['definition'])}'"
+)
 
 
 class RabbitMQDialect(Dialect):
@@ -59,6 +66,7 @@ class RabbitMQDialect(Dialect):
         """Events for which an AMQP provider has declared an exchange."""
         self._foreign: set[str] = set()
         """Queues that are there with other arguments than ours."""
+        self._policy_holds: Optional[bool] = None
         self._topology = RabbitMQTopology(self._naming, self.error_queue, exchanges=False)
 
     def publication(self, envelope: Envelope, event: EventDescriptor) -> Outgoing:
@@ -187,19 +195,28 @@ class RabbitMQDialect(Dialect):
         event = listener.event.name
         if probing.exchange_exists(sessions, event, deadline):
             self._exchanges.add(event)
+        findings = self._policy_findings(sessions, deadline) if listener.durable else []
         if not probing.queue_exists(sessions, queue, deadline):
             self._create(sessions, queue, listener, deadline)
-            return []
+            return findings
         try:
             probing.declare_queue(sessions, self._topology.queue(listener), deadline, f"/topic/{event}")
         except OtherArguments as error:
             self._foreign.add(queue)
             refusal = error.refusal
         else:
-            return []
+            return findings
         found = f"queue {queue!r} of listener {listener.name!r} is there already with other arguments ({refusal})"
         why = "it is used as it is, and whoever made it must have bound it"
-        return [f"{found}: {why}; delete it once, and it is created anew"]
+        return [*findings, f"{found}: {why}; delete it once, and it is created anew"]
+
+    def _policy_findings(self, sessions: Sessions, deadline: Deadline) -> list[str]:
+        if self._policy_holds is None:
+            try:
+                self._policy_holds = probing.policy_holds(sessions, deadline)
+            except ErrorFrame as error:
+                return [f"whether the policy {rules.POLICY_NAME!r} is set could not be checked ({error.text})"]
+        return [] if self._policy_holds else [_NO_POLICY]
 
     def _create(self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline) -> None:
         """Declare and bind. It is empty yet, so nothing is consumed."""

@@ -11,7 +11,7 @@ from typing import Callable, TypeVar
 
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.providers.brokers import rabbitmq as rules
-from aspyx_event.providers.stomp.errors import ErrorFrame, refusal_of
+from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, refusal_of
 from aspyx_event.providers.stomp.session import Session, Sessions
 from aspyx_event.timing import Deadline
 
@@ -21,6 +21,9 @@ PROBE = "/topic/aspyx_event.probe"
 
 _LOCKED = "RESOURCE_LOCKED"
 _TRIES, _PAUSE = 10, 0.1
+
+_FULL_AFTER = 4
+"""A quorum queue takes a little more than its x-max-length before it refuses."""
 
 
 class OtherArguments(ProviderError):
@@ -67,6 +70,33 @@ def exchange_exists(sessions: Sessions, name: str, deadline: Deadline) -> bool:
                 return False
             raise
     return True
+
+
+def policy_holds(sessions: Sessions, deadline: Deadline) -> bool:
+    """Whether the operator has set rules.POLICY, by what a full queue does.
+
+    With it the queue refuses, and the broker ends the connection of a STOMP client whose message it does not confirm;
+    without it the oldest message makes room.
+    """
+    probe = {
+        "destination": f"/queue/{rules.PROBE}",
+        "durable": "true",
+        "auto-delete": "false",
+        "exclusive": "false",
+        "x-queue-type": "quorum",
+        "x-max-length": "1",
+        "x-expires": "60000",
+        "persistent": "true",
+    }
+    with sessions.session(deadline) as session:
+        for _ in range(_FULL_AFTER):
+            try:
+                session.ask("SEND", probe)
+            except LinkLost as lost:
+                if lost.refusal is not None:
+                    raise ErrorFrame(lost.refusal) from lost
+                return True
+    return False
 
 
 def declaring(queue: rules.Queue) -> dict[str, str]:
