@@ -14,6 +14,7 @@ from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.channel import wait
 from aspyx_event.providers.amqp.connection import Connection
+from aspyx_event.providers.amqp.errors import UNAUTHORIZED
 from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, Request
@@ -78,8 +79,9 @@ class Management:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._ids = itertools.count(1)
-        self._pending: deque[tuple[str, bytes]] = deque()
-        self._waiting: dict[str, Done] = {}
+        self._pending: deque[str] = deque()
+        self._waiting: dict[str, tuple[bytes, Done]] = {}
+        """In the order of their sending, which is that of the answers. Those in ``_pending`` are not sent yet."""
         self._sender: Optional[Link] = None
         self._receiver: Optional[Link] = None
 
@@ -105,8 +107,8 @@ class Management:
             return
         number = str(next(self._ids))
         fields = s.Outgoing(message_id=number, to=request.path, subject=request.method, reply_to=_REPLY_TO)
-        self._waiting[number] = done
-        self._pending.append((number, s.join(fields, request.body)))
+        self._waiting[number] = (s.join(fields, request.body), done)
+        self._pending.append(number)
         if self._sender is None:
             self._open()
         self._write()
@@ -124,13 +126,13 @@ class Management:
             return
         engine = self.connection.engine
         while self._pending and engine.credit(sender) > 0:
-            engine.send_settled(sender, self._pending.popleft()[1])
+            engine.send_settled(sender, self._waiting[self._pending.popleft()][0])
 
     def _end(self, error: ProviderError) -> None:
         self._sender = self._receiver = None
         self._pending.clear()
         waiting, self._waiting = self._waiting, {}
-        for done in waiting.values():
+        for _, done in waiting.values():
             done(error)
 
     # -- both links ------------------------------------------------------------------------------------------------
@@ -165,21 +167,36 @@ class Management:
             status = int(found.of_properties(s.SUBJECT))
         except (ValueError, TypeError, IndexError):
             return  # no reply of a management: whoever waits gives up in time
-        done = self._waiting.pop(str(found.of_properties(s.CORRELATION_ID)), None)
-        if done is not None:
-            done(Answer(status, value))
+        asked = self._waiting.pop(str(found.of_properties(s.CORRELATION_ID)), None)
+        if asked is not None:
+            asked[1](Answer(status, value))
 
     def link_outcome(self, token: int, outcome: Outcome) -> None:
         """Requests are sent settled."""
 
     def link_closed(self, condition: Condition | None) -> None:
-        """Refused, or ended by a request that the broker could not digest: the next request opens it anew."""
+        """Refused, or ended by the first request without an answer: one for which this user has no right, say.
+
+        Those behind it were not looked at. They are sent again, over a new pair.
+        """
         links = [link for link in (self._sender, self._receiver) if link is not None]
         if all(link.impl is not None for link in links):
             return  # the second of an old pair
         for link in links:
             self.connection.engine.detach(link)
-        self._end(ProviderError(f"{self.connection.where}: the broker's management is not to be had: {condition}"))
+        self._sender = self._receiver = None
+        sent = [number for number in self._waiting if number not in self._pending]
+        if not sent:
+            self._end(ProviderError(f"{self.connection.where}: the broker's management cannot be had: {condition}"))
+            return
+        _, done = self._waiting.pop(sent[0])
+        self._pending = deque(self._waiting)
+        if self._pending:
+            self._open()
+        if condition is not None and condition.name == UNAUTHORIZED:
+            done(Answer(FORBIDDEN, condition.description))
+        else:
+            done(ProviderError(f"{self.connection.where}: the broker ended its management: {condition}"))
 
 
 def _body(value: Mapping[str, Any]) -> bytes:
