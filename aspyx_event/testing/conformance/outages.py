@@ -108,10 +108,11 @@ class OutageTests(Suite):
         sender = bench.manager(listener, server="sender", listen=False)
         self.needs("durable", sender.provider)
         sender.send_events([kind(number) for number in range(100)])
-        if sender.provider.capabilities.delay:
-            sender.send_event(kind(100), delay=5)
+        delays = (3, 4, 5, 6, 7, 8) if sender.provider.capabilities.delay else ()  # before, at, and after the start
+        for number, delay in enumerate(delays, 100):
+            sender.send_event(kind(number), delay=delay)
         self.kill_broker()
         bench.manager(listener, server="listener")
-        bench.recorder.wait_for_numbers(range(101 if sender.provider.capabilities.delay else 100))
+        bench.recorder.wait_for_numbers(range(100 + len(delays)))
         bench.recorder.assert_quiet()
         assert set(bench.recorder.numbers().values()) == {1}
