@@ -78,6 +78,7 @@ class Link:
         self._lock = threading.Lock()
         self._answers: dict[str, Answer] = {}
         self._consumers: dict[str, OnMessage] = {}
+        self._lasting: set[str] = set()
         self._ids = itertools.count(1)
         self._connected: Future[dict[str, str]] = Future()
         self._refusal: str | None = None
@@ -163,9 +164,14 @@ class Link:
         if not self._ended:
             self._wire.frame(command, headers, body)
 
-    def consume(self, subscription: str, on_message: OnMessage) -> None:
-        """Hand the messages of a subscription to ``on_message``, in the reading thread."""
+    def consume(self, subscription: str, on_message: OnMessage, *, unsubscribe: bool = True) -> None:
+        """Hand the messages of a subscription to ``on_message``, in the reading thread.
+
+        unsubscribe: whether it is ended by an UNSUBSCRIBE, or by the end of the connection.
+        """
         self._consumers[subscription] = on_message
+        if not unsubscribe:
+            self._lasting.add(subscription)
 
     def wake(self) -> None:
         """Let the owner's ``pump`` return."""
@@ -247,12 +253,13 @@ class Link:
     def close(self, deadline: Deadline) -> None:
         """Say goodbye, so that everything written is dealt with and the unsettled goes back at once; then end it.
 
-        Every subscription is ended first: a DISCONNECT alone counts as a failed delivery of the first unsettled message
+        Subscriptions are ended first: a DISCONNECT alone counts as a failed delivery of the first unsettled message
         on Artemis, which takes a message away after ten of them (measured with 2.40).
         """
         if self.alive:
             for name in tuple(self._consumers):
-                self.tell("UNSUBSCRIBE", {"id": name})
+                if name not in self._lasting:
+                    self.tell("UNSUBSCRIBE", {"id": name})
             goodbye: Future[None] = Future()
             self.request("DISCONNECT", {}, answer=lambda _error: resolve(goodbye))
             self._disconnecting = True

@@ -192,7 +192,8 @@ class StompSubscription(Subscription):
         self._consumers += 1
         self._granted += amount
         name = f"c{self._consumers}"
-        link.consume(name, lambda headers, body: self._received(link, headers, body))
+        unsubscribe = self.dialect.unsubscribes(self.listener)
+        link.consume(name, lambda headers, body: self._received(link, headers, body), unsubscribe=unsubscribe)
         own = {"destination": source.destination, "id": name, "ack": "client-individual"}
         return link.ask("SUBSCRIBE", {**source.headers, **self.dialect.flow(amount), **own})
 

@@ -10,7 +10,7 @@ from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
 from aspyx_event.providers.stomp import StompProvider
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event
-from tests.integrations.stomp.conftest import MakeProvider
+from tests.integrations.stomp.conftest import MakeProvider, only
 from tests.integrations.stomp.support import fill, ids
 
 
@@ -237,3 +237,22 @@ def test_giving_back_wears_nothing_out(provider: StompProvider) -> None:
         for delivery in inbox.deliveries:
             delivery.release()
         subscription.channel.join(TIMEOUT)  # type: ignore[attr-defined]
+
+
+@only("artemis")
+def test_giving_back_to_a_queue_that_is_not_durable(make_provider: MakeProvider) -> None:
+    """What the only consumer of a non-durable queue gives back, or leaves behind at its end, is there again."""
+    provider = make_provider()
+    event = an_event(durable=False)
+    listener = a_listener(event)
+    first, second = Inbox(), Inbox()
+    provider.subscribe(listener, first, credit=5, timeout=TIMEOUT)
+    provider.send(an_envelope(1), event).result(TIMEOUT)
+    first.wait(1)[0].release()
+    first.wait(2)
+    provider.send(an_envelope(2), event).result(TIMEOUT)
+    first.wait(3)
+    provider.stop(timeout=5)
+    make_provider().subscribe(listener, second, credit=5, timeout=TIMEOUT)
+    second.wait(2)
+    assert set(second.numbers) == {"id-1", "id-2"}

@@ -70,6 +70,10 @@ class ArtemisDialect(Dialect):
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:  # noqa: ARG002
         return Source(queue, {"subscription-type": MULTICAST if "::" in queue else ANYCAST})
 
+    def unsubscribes(self, listener: EventListenerDescriptor) -> bool:
+        """Measured: an UNSUBSCRIBE of the last consumer deletes a queue that is not durable, with its messages."""
+        return listener.event.durable
+
     def flow(self, amount: int) -> Mapping[str, str]:
         return {"consumer-window-size": str(amount)}
 

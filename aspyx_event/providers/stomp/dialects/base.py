@@ -75,6 +75,10 @@ class Dialect(ABC):
         """Further ways to the same queue, which are attached along with ``source``."""
         return []
 
+    def unsubscribes(self, listener: EventListenerDescriptor) -> bool:  # noqa: ARG002
+        """Whether an UNSUBSCRIBE leaves the listener's queue and what is in it alone."""
+        return True
+
     def source_refused(self, queue: str, listener: EventListenerDescriptor, error: ProviderError) -> EventError:
         """The error for a listener's queue (canonical name) that cannot be read."""
         what = f"listener {listener.name!r}: queue {queue!r} cannot be read"
