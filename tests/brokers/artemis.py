@@ -20,7 +20,7 @@ _ZIP = f"org/apache/activemq/apache-artemis/{VERSION}/apache-artemis-{VERSION}-b
 
 
 class ArtemisBroker(Broker):
-    """Artemis as `artemis create` configures it, plus a user who may not manage and two TLS acceptors.
+    """Artemis as `artemis create` configures it, plus users who may not manage, or not create, and two TLS acceptors.
 
     `amqp_port` speaks every protocol, STOMP too; `stomp_port` speaks STOMP only; `amqps_port` and `stomps_port` want
     TLS; `mutual_port` wants TLS with the client certificate and authenticates by it (SASL EXTERNAL).
@@ -31,6 +31,8 @@ class ArtemisBroker(Broker):
 
     worker_user = "worker"
     worker_password = "worker-s3cret"
+    guest_user = "guest"
+    guest_password = "guest-s3cret"
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ class ArtemisBroker(Broker):
             mutual_port=self.mutual_port,
         )
         settings.add_worker(etc, self.worker_user, self.worker_password)
+        settings.add_guest(etc, self.guest_user, self.guest_password)
         settings.trust_client_certificates(etc, self.user)
 
     def command(self) -> Sequence[str]:
@@ -80,6 +83,7 @@ class ArtemisBroker(Broker):
             "client certificate": self.certificates.client_cert,
             "client key": self.certificates.client_key,
             "may not manage": f"{self.worker_user}:{self.worker_password}",
+            "may not create": f"{self.guest_user}:{self.guest_password}",
             "instance": self._instance,
         }
 

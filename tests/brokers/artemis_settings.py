@@ -8,7 +8,8 @@ from pathlib import Path
 from .certificates import CLIENT_NAME, Certificates
 from .host import HOST
 
-_ROLE = "workers"
+_ROLE, _GUESTS = "workers", "guests"
+_OF_GUESTS = ("send", "consume", "browse")
 _KEPT_FOR_ADMINISTRATORS = ("manage", "deleteDurableQueue", "deleteAddress")
 
 
@@ -42,6 +43,19 @@ def add_worker(etc: Path, user: str, password: str) -> None:
         kept = any(f'type="{permission}"' in line for permission in _KEPT_FOR_ADMINISTRATORS)
         if "<permission " in line and not kept:
             lines[number] = _replace(line, 'roles="amq"', f'roles="amq,{_ROLE}"')
+    (etc / "broker.xml").write_text("\n".join(lines))
+
+
+def add_guest(etc: Path, user: str, password: str) -> None:
+    """Add a user who may send, consume and browse, and neither create nor delete nor manage anything."""
+    _append(etc / "artemis-users.properties", f"{user} = {password}")
+    _append(etc / "artemis-roles.properties", f"{_GUESTS} = {user}")
+    lines = (etc / "broker.xml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if "<permission " in line and any(
+            f'type="{permission}"' in line for permission in ("send", "consume", "browse")
+        ):
+            lines[number] = _replace(line, 'roles="amq', f'roles="{_GUESTS},amq')
     (etc / "broker.xml").write_text("\n".join(lines))
 
 
