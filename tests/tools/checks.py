@@ -17,7 +17,7 @@ AT_ONCE = 4
 """How many test processes run at once, each with its own brokers: they wait most of the time. Their deadlines are
 generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
-_CONFORMANCE = ROOT / "tests" / "conformance"
+_CONFORMANCE, _INTEGRATIONS = ROOT / "tests" / "conformance", ROOT / "tests" / "integrations"
 _OTHER_PYTHONS = ("3.9", "3.13")
 
 
@@ -46,8 +46,10 @@ def static_checks(environment: Environment) -> Iterator[Check]:
 
 def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     """Yield the parts of the tests, which may run at once: what takes longest comes first."""
-    yield Check("tests", lambda: _pytest(environment, ["tests", f"--ignore={_CONFORMANCE}"], scratch / "all.xml"))
+    others = ["tests", f"--ignore={_CONFORMANCE}", f"--ignore={_INTEGRATIONS}"]
+    yield Check("integrations", lambda: _pytest(environment, [str(_INTEGRATIONS)], scratch / "integrations.xml"))
     yield from conformance_tests(environment, scratch)
+    yield Check("tests", lambda: _pytest(environment, others, scratch / "others.xml"))
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
 
