@@ -6,6 +6,7 @@ from aspyx_event.exceptions import AttachRefused, AuthenticationFailed, Provider
 from aspyx_event.providers.amqp.nodes import Condition
 
 UNAUTHORIZED = "amqp:unauthorized-access"
+INTERNAL_ERROR = "amqp:internal-error"
 NOT_FOUND = "amqp:not-found"
 
 _REFUSALS = (UNAUTHORIZED, NOT_FOUND, "amqp:not-allowed", "amqp:not-implemented", "amqp:precondition-failed")

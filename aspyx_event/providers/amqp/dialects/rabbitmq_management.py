@@ -14,7 +14,7 @@ from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.channel import wait
 from aspyx_event.providers.amqp.connection import Connection
-from aspyx_event.providers.amqp.errors import UNAUTHORIZED
+from aspyx_event.providers.amqp.errors import INTERNAL_ERROR, UNAUTHORIZED
 from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, Request
@@ -68,6 +68,13 @@ def post_binding(binding: Binding) -> Request:
     return Request("POST", "/bindings", _body(options))
 
 
+def get_bindings(binding: Binding) -> Request:
+    """Ask for the bindings between these two ends with this key."""
+    kind = "dste" if binding.to_exchange else "dstq"
+    query = f"src={encoded(binding.source)}&{kind}={encoded(binding.destination)}&key={encoded(binding.key)}"
+    return Request("GET", f"/bindings?{query}", _NULL_BODY)
+
+
 def encoded(name: str) -> str:
     """A name as a part of an address."""
     return quote(name, safe="")
@@ -82,6 +89,8 @@ class Management:
         self._pending: deque[str] = deque()
         self._waiting: dict[str, tuple[bytes, Done]] = {}
         """In the order of their sending, which is that of the answers. Those in ``_pending`` are not sent yet."""
+        self._repeated: Optional[str] = None
+        """The request that is sent a second time, and is the next to be answered."""
         self._sender: Optional[Link] = None
         self._receiver: Optional[Link] = None
 
@@ -177,7 +186,8 @@ class Management:
     def link_closed(self, condition: Condition | None) -> None:
         """Refused, or ended by the first request without an answer: one for which this user has no right, say.
 
-        Those behind it were not looked at. They are sent again, over a new pair.
+        Those behind it were not looked at. They are sent again, over a new pair. So is one that ended in an internal
+        error, once: RabbitMQ 4.0 has one for a queue that somebody else declares at the same moment.
         """
         links = [link for link in (self._sender, self._receiver) if link is not None]
         if all(link.impl is not None for link in links):
@@ -189,10 +199,14 @@ class Management:
         if not sent:
             self._end(ProviderError(f"{self.connection.where}: the broker's management cannot be had: {condition}"))
             return
-        _, done = self._waiting.pop(sent[0])
+        again = condition is not None and condition.name == INTERNAL_ERROR and sent[0] != self._repeated
+        self._repeated = sent[0] if again else None
+        _, done = self._waiting[sent[0]] if again else self._waiting.pop(sent[0])
         self._pending = deque(self._waiting)
         if self._pending:
             self._open()
+        if again:
+            return
         if condition is not None and condition.name == UNAUTHORIZED:
             done(Answer(FORBIDDEN, condition.description))
         else:
