@@ -8,7 +8,7 @@ from typing import ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
-from aspyx_event.exceptions import ConfigurationError, EventError, ProviderError
+from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
@@ -67,13 +67,13 @@ class Dialect(ABC):
 
         With ``declare=False`` it creates nothing, and raises MissingResources."""
 
-    def topology(self, target: Declarable) -> list[Resource]:  # noqa: ARG002 - a default
+    @abstractmethod
+    def topology(self, target: Declarable) -> list[Resource]:
         """What the broker has to hold for a target, in the order in which it can be created."""
-        raise ConfigurationError(f"what {self.name} has to hold over AMQP is not described")
 
-    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:  # noqa: ARG002
+    @abstractmethod
+    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
         """Where the broker is not as it has to be. Creates nothing. Raises ProviderErrors."""
-        raise ConfigurationError(f"what {self.name} holds over AMQP cannot be checked")
 
     @abstractmethod
     def judge(self, node: Node, outcome: Outcome) -> ProviderError | None:

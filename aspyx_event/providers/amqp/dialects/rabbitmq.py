@@ -15,7 +15,7 @@ Names and arguments are in ``providers/brokers/rabbitmq.py``, because STOMP uses
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, ClassVar, Optional, Union
 
 from aspyx_event.envelope import CE_ID, Envelope
@@ -26,6 +26,7 @@ from aspyx_event.provider import Capabilities
 from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
+from aspyx_event.providers.amqp.dialects import rabbitmq_checking
 from aspyx_event.providers.amqp.dialects import rabbitmq_management as management
 from aspyx_event.providers.amqp.dialects.base import Declarable, Dialect
 from aspyx_event.providers.amqp.dialects.rabbitmq_management import CONFLICT, FORBIDDEN, Answer, Management, encoded
@@ -34,7 +35,9 @@ from aspyx_event.providers.amqp.nodes import Condition, Need, Node, Outcome, Req
 from aspyx_event.providers.amqp.sending import Message, Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.brokers import rabbitmq as rules
+from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
 from aspyx_event.timing import Deadline
+from aspyx_event.topology import Difference, Resource, required
 
 _EXCHANGES, _QUEUES = "/exchanges/", "/queues/"
 _QUORUM = "quorum"
@@ -56,6 +59,7 @@ class RabbitMQDialect(Dialect):
         self._management: Optional[Management] = None
         self._worn: set[str] = set()
         """Plain queues whose messages may not be looked at again and again."""
+        self._topology = RabbitMQTopology(settings.naming, self.error_queue, exchanges=True)
 
     @property
     def error_queue(self) -> str:
@@ -111,7 +115,7 @@ class RabbitMQDialect(Dialect):
             if address.startswith(_EXCHANGES):
                 return None  # no listener anywhere
             return SendRejected(f"{node}: there is no such queue any more; it is declared when its listener starts")
-        reason = outcome.condition or f"the broker answered {outcome.state.value!r}"
+        reason = outcome.condition or f"{outcome.state.value}: a queue is full, or cannot be reached"
         return SendRejected(f"{node}: the broker refused the message: {reason}")
 
     def source_refused(self, queue: str, condition: Condition | None, *, listener: str | None) -> EventError:
@@ -136,14 +140,25 @@ class RabbitMQDialect(Dialect):
                 self._management = Management(connection)
             return self._management
 
+    def topology(self, target: Declarable) -> list[Resource]:
+        return self._topology.resources(target)
+
+    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+        ask = self._asking(channel, deadline)
+        return [
+            difference
+            for target in targets
+            for difference in rabbitmq_checking.differences(channel, ask, self._topology, target, deadline)
+        ]
+
+    def _asking(self, channel: Channel, deadline: Deadline) -> Callable[[Request], Answer]:
+        found = self._management_of(channel.connection)
+        return lambda request: found.call(request, deadline)
+
     def declare(self, channel: Channel, target: Declarable, deadline: Deadline) -> list[str]:
         if not self._settings.declare:
-            return []
-        found = self._management_of(channel.connection)
-
-        def ask(request: Request) -> Answer:
-            return found.call(request, deadline)
-
+            return required(self.differences(channel, (target,), deadline))
+        ask = self._asking(channel, deadline)
         if isinstance(target, EventDescriptor):
             return self._declare_event(ask, target.name)
         if isinstance(target, str):
