@@ -9,7 +9,7 @@ from typing import Callable
 import pytest
 
 from aspyx_event.provider import Provider
-from tests.integrations.amqp.support import TIMEOUT, a_listener, an_event, unique
+from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.amqp_rabbitmq.conftest import Make
 
 pytestmark = pytest.mark.rabbitmq
@@ -41,3 +41,19 @@ def test_declaring_at_once(make: Make) -> None:
             provider.declare(listener, timeout=TIMEOUT)  # type: ignore[arg-type]
 
         at_once(*[lambda provider=provider: declare(provider) for provider in providers])  # type: ignore[misc]
+
+
+def test_delaying_at_once(make: Make) -> None:
+    """Processes that need the queue of one delay at the same moment all get their events confirmed."""
+    providers = [make() for _ in range(4)]
+    for number in range(ROUNDS):
+        event = an_event()
+        inbox = Inbox()
+        providers[0].subscribe(a_listener(event), inbox, credit=10, timeout=TIMEOUT)
+        envelope = an_envelope(number)
+        envelope.delay = 0.2
+        at_once(
+            *[lambda provider=provider: provider.send(envelope, event).result(TIMEOUT) for provider in providers]  # type: ignore[misc]  # noqa: B023
+        )
+        for delivery in inbox.wait(len(providers)):
+            delivery.accept()

@@ -43,7 +43,7 @@ def test_a_copy_to_a_queue_that_is_gone_is_refused(provider: Provider, broker: R
     api(broker, "PUT", queue_path(gone), {"durable": True, "arguments": {"x-queue-type": "classic"}})
     delivery.forward(gone, {}).result(TIMEOUT)
     api(broker, "DELETE", queue_path(gone))
-    with pytest.raises(SendRejected, match="no such queue"):  # the link is there, the queue is not
+    with pytest.raises(ProviderError, match=r"no (such )?queue"):  # the link went with the queue
         delivery.forward(gone, {}).result(TIMEOUT)
     assert delivery.alive
 
@@ -54,7 +54,7 @@ def test_a_full_queue_refuses(provider: Provider, broker: RabbitMQBroker) -> Non
     full = f"{unique('event')}::full"
     arguments = {"x-queue-type": "classic", "x-max-length": 0, "x-overflow": "reject-publish"}
     api(broker, "PUT", queue_path(full), {"durable": True, "arguments": arguments})
-    with pytest.raises(SendRejected, match=r"(?s)refused the message.*queue"):
+    with pytest.raises(SendRejected, match="full"):
         delivery.forward(full, {}).result(TIMEOUT)
 
 
