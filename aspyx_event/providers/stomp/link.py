@@ -313,6 +313,9 @@ class Link:
             self._answered(receipt, ErrorFrame(text))
             return
         logger.debug("%s sent an ERROR frame: %s", self.where, text)
+        if headers.get("subscription") in self._consumers:  # RabbitMQ: its queue is gone; the connection would stay
+            self.end(ProviderUnavailable(f"{self.where}: the broker ended a subscription: {text}"))
+            return
         self._refusal = text
         self._outbox.wake()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from aspyx_event.provider import Delivery
 from aspyx_event.testing.proxy import TcpProxy
 from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event
 from tests.integrations.stomp.conftest import MakeProvider, only
+from tests.integrations.stomp.rabbit import api
 
 RECOVERY = 60.0
 
@@ -233,3 +236,23 @@ def test_declaring_and_subscribing_survive_a_cut(make_provider: MakeProvider, pr
     provider.send(an_envelope(1), event).result(RECOVERY)
     assert inbox.wait(1)[0].read().id == "id-1"
     healing.join()
+
+
+@only("artemis", "rabbitmq")
+def test_a_queue_that_is_deleted(make_provider: MakeProvider, broker: Any, request: pytest.FixtureRequest) -> None:
+    """A queue that an operator deletes under its listener is declared again, and read again."""
+    provider = make_provider()
+    event = an_event()
+    listener, inbox = a_listener(event), Inbox()
+    provider.subscribe(listener, inbox, credit=5, timeout=TIMEOUT)
+    if broker.name == "rabbitmq":
+        path = f"/queues/%2F/{provider.queue_name(listener).replace(':', '%3A')}"
+        delete = functools.partial(api, broker, "DELETE", path)
+    else:
+        delete = functools.partial(request.getfixturevalue("artemis_management").delete_queue, listener.name)
+    delete()
+    deadline = time.monotonic() + 30
+    while not inbox.deliveries and time.monotonic() < deadline:
+        provider.send(an_envelope(1), event).result(TIMEOUT)
+        inbox.stays_at(0, 0.5)
+    assert inbox.deliveries
