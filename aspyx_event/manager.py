@@ -242,7 +242,7 @@ class EventManager:
         provider, or LocalProvider); otherwise raises LifecycleError there. ConfigurationError where the provider
         cannot tell.
         """
-        return topology.topology(self.provider, self.registry)
+        return self.provider.topology(topology.needs(self.provider, self.registry))
 
     def check_topology(self, timeout: float = START_TIMEOUT) -> list[Difference]:
         """Where the running broker is not as ``topology()`` says; empty when all is there. Creates nothing.
@@ -252,7 +252,8 @@ class EventManager:
         while the manager starts or stops.
         """
         with self._lifecycle.asking() as running:
-            return topology.check(self.provider, self.registry, running=running, timeout=timeout)
+            targets = topology.needs(self.provider, self.registry)
+            return topology.check(self.provider, targets, running=running, timeout=timeout)
 
     def dead_letters(self, timeout: float = START_TIMEOUT) -> Iterator[DeadLetter]:
         """The events in the error queue, oldest first, without consuming them. Raises ProviderError, LifecycleError."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterable, Iterator
 
 from aspyx_event.provider import Provider, ProviderState, Target
 from aspyx_event.registry import EventRegistry
 from aspyx_event.timing import Deadline
-from aspyx_event.topology import Difference, Topology
+from aspyx_event.topology import Difference
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +27,21 @@ def needs(provider: Provider, registry: EventRegistry) -> list[Target]:
     return [provider.error_queue, *registry.events, *registry.listeners]
 
 
-def topology(provider: Provider, registry: EventRegistry) -> Topology:
-    """What the broker has to hold. Raises LifecycleError while its kind is not known."""
-    return provider.topology(needs(provider, registry))
-
-
-def check(provider: Provider, registry: EventRegistry, *, running: bool, timeout: float) -> list[Difference]:
-    """Where the broker differs; a provider that is not started is, for this question alone."""
-    targets, deadline = needs(provider, registry), Deadline(timeout)
+def check(provider: Provider, targets: Iterable[Target], *, running: bool, timeout: float) -> list[Difference]:
+    """Where the broker differs; a provider that is not running is started, for this question alone."""
     if running:
         return provider.check(targets, timeout=timeout)
+    with started(provider, timeout) as deadline:
+        return provider.check(targets, timeout=deadline.left() or 0.0)
+
+
+@contextlib.contextmanager
+def started(provider: Provider, timeout: float) -> Iterator[Deadline]:
+    """A provider that is started, and stopped again; yields what is left of the time."""
+    deadline = Deadline(timeout)
     provider.start(_quietly, timeout=timeout)
     try:
-        return provider.check(targets, timeout=deadline.left() or 0.0)
+        yield deadline
     finally:
         provider.stop(timeout=_GOODBYE)
 

@@ -1,0 +1,191 @@
+"""``topology check`` and ``topology export``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+import click
+
+from aspyx_event.delivery.topology import check as compare
+from aspyx_event.delivery.topology import needs, started
+from aspyx_event.exceptions import ConfigurationError, EventError, LifecycleError
+from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.provider import Provider, Target
+from aspyx_event.providers import provider_from_url
+from aspyx_event.providers.brokers.artemis_export import artemis_xml
+from aspyx_event.providers.brokers.rabbitmq_export import rabbitmq_definitions
+from aspyx_event.registry import EventRegistry
+from aspyx_event.topology import UNKNOWN, Topology
+
+ALL_THERE, DIFFERENCES, WRONG, NO_ANSWER = 0, 1, 2, 3
+"""The exit codes."""
+
+KINDS = ("artemis", "rabbitmq")
+_TIMEOUT = 30.0
+_URL = click.option(
+    "--url",
+    envvar="ASPYX_EVENT_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="The broker, as for EventManager. With a password, better in the environment.",
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    try:
+        code = topology.main(list(arguments), prog_name="python -m aspyx_event topology", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return WRONG
+    except EventError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG if isinstance(error, ConfigurationError) else NO_ANSWER
+    return int(code or 0)
+
+
+@click.group(no_args_is_help=True)
+def topology() -> None:
+    """What a broker has to hold for the events and listeners of a module.
+
+    MODULE is the dotted name of a module or package; it is imported, and searched with all its sub-modules.
+    """
+
+
+@topology.command()
+@click.argument("module")
+@_URL
+@click.option("--json", "as_json", is_flag=True, help="Write the differences as JSON.")
+@click.option("--allow-unknown", is_flag=True, help="Exit with 0 when nothing is known to be wrong.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=_TIMEOUT, show_default=True, help="Seconds.")
+def check(module: str, url: Optional[str], as_json: bool, allow_unknown: bool, timeout: float) -> int:
+    """Compare a running broker with what MODULE needs. Creates nothing.
+
+    Exit codes: 0 all there; 1 something is missing, differs, or could not be checked; 2 wrong usage; 3 the broker
+    could not be asked.
+    """
+    if not url:
+        raise click.UsageError("which broker? Give --url, or set ASPYX_EVENT_URL")
+    registry, provider = _scanned(module), provider_from_url(url)
+    differences = compare(provider, _targets(provider, registry, url), running=False, timeout=timeout)
+    if as_json:
+        click.echo(json.dumps([difference.to_dict() for difference in differences], indent=2))
+    else:
+        for difference in differences:
+            click.echo(str(difference))
+        click.echo(f"{len(differences)} differences" if differences else "everything is there")
+    if all(difference.problem == UNKNOWN for difference in differences) and (allow_unknown or not differences):
+        return ALL_THERE
+    return DIFFERENCES
+
+
+@topology.command()
+@click.argument("module")
+@_URL
+@click.option("--broker", type=click.Choice(KINDS), help="Its kind; then no connection is made.")
+@click.option("--format", "form", type=click.Choice(KINDS), help="Of the configuration; by default the broker's own.")
+@click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=_TIMEOUT, show_default=True, help="Seconds.")
+def export(
+    module: str,
+    url: Optional[str],
+    broker: Optional[str],
+    form: Optional[str],
+    output: Optional[Path],
+    timeout: float,
+) -> int:
+    """Write the broker's configuration for what MODULE needs: a piece of broker.xml for Artemis, definitions for
+    RabbitMQ.
+
+    A prefix or an error queue comes from the options of the URL; without a URL, there is none, and RabbitMQ's
+    definitions are those for AMQP, which serve STOMP too.
+    """
+    kind = broker or form
+    if broker and form and broker != form:
+        raise click.UsageError(f"--broker {broker} has no configuration of --format {form}")
+    if not (url or kind):
+        raise click.UsageError("which broker? Give --broker, or --url, or set ASPYX_EVENT_URL")
+    registry = _scanned(module)
+    full_url = _of_kind(url or "amqp://localhost/", kind)
+    provider = provider_from_url(full_url)
+    text = _written(_topology(provider, _targets(provider, registry, full_url), timeout), full_url)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"--output {output}: {error.strerror or error}") from error
+    return ALL_THERE
+
+
+def _scanned(module: str) -> EventRegistry:
+    registry = EventRegistry()
+    registry.scan(module)
+    if not registry.events and not registry.listeners:
+        raise click.UsageError(f"{module}: no event and no listener is defined there")
+    return registry
+
+
+def _targets(provider: Provider, registry: EventRegistry, url: str) -> list[Target]:
+    """All but the queues that are called after a process, which is not this one."""
+    named = _options(url).get("server_name", "{pid}")
+    found: list[Target] = []
+    left_out: list[str] = []
+    for target in needs(provider, registry):
+        if isinstance(target, EventListenerDescriptor) and target.per_process and "{" in named:
+            left_out.append(target.name)
+        else:
+            found.append(target)
+    if left_out:
+        click.echo(
+            f"left out: {', '.join(left_out)} (per_process): each process has a queue of its own name. The user must "
+            "be able to create them, or give a fixed server_name in the URL, once for each process",
+            err=True,
+        )
+    return found
+
+
+def _of_kind(url: str, kind: Optional[str]) -> str:
+    """The URL with ``broker=``, unless it says so already."""
+    if kind is None:
+        return url
+    known = _options(url).get("broker", kind)
+    if known != kind:
+        raise click.UsageError(f"the URL says broker={known}, and the command {kind}")
+    if "broker" in _options(url):
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"broker={kind}")))))
+
+
+def _options(url: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(urlsplit(url).query))
+    except ValueError:
+        return {}  # provider_from_url says what is wrong
+
+
+def _topology(provider: Provider, targets: Sequence[Target], timeout: float) -> Topology:
+    try:
+        return provider.topology(targets)
+    except LifecycleError:  # only a connection tells what kind of broker it is
+        with started(provider, timeout):
+            return provider.topology(targets)
+
+
+def _written(found: Topology, url: str) -> str:
+    if found.broker == "artemis":
+        return artemis_xml(found)
+    if found.broker == "rabbitmq":
+        virtual_host: Any = _options(url).get("virtual_host", "/")
+        return rabbitmq_definitions(found, virtual_host[len("vhost:") :] if "vhost:" in virtual_host else virtual_host)
+    raise click.UsageError(
+        f"{found.broker} has no configuration to export; 'python -m aspyx_event topology check' lists what is needed"
+    )
