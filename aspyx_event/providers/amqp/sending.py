@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -18,6 +19,9 @@ from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
 
 MAX_LINKS = 64
 _SMALL = 1000
+_PATIENCE = 5.0
+"""Seconds for a node to come up. RabbitMQ tells others that a quorum queue exists before it has a leader, and refuses
+what is sent to it until then: for up to 0.3 s, measured."""
 
 Judge = Callable[[Node, Outcome], Optional[ProviderError]]
 """The dialect's reading of an outcome: None is a success."""
@@ -62,6 +66,7 @@ class Sender:
         self._own_session = own_session
         self._prepare = prepare if node.need is not None else None
         self._preparing = False
+        self._refused_since: float | None = None
         self.node = node
         self.pending: deque[Message] = deque()
         self._unsettled: dict[int, Message] = {}
@@ -153,12 +158,25 @@ class Sender:
             return
         error = self._judge(self.node, outcome)
         if error is None:
+            self._refused_since = None
             resolve(message.confirmation)
+            return
+        if self._may_come_up():
+            self.pending.append(message)
         else:
             message.fail(error)
-            if self._prepare is not None and not self._preparing:  # what it needs may be gone
-                self._preparing = True
-                self._prepare(self.node, self._prepared)
+        if self._prepare is not None and not self._preparing:  # what it needs may be gone
+            self._preparing = True
+            self._prepare(self.node, self._prepared)
+
+    def _may_come_up(self) -> bool:
+        """Whether the node has only just begun to refuse, and what it refused has reached nobody."""
+        if self.node.need is None or not self.node.need.required:
+            return False
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since < _PATIENCE
 
     def link_closed(self, condition: Condition | None) -> None:
         """Refused: its messages fail. Closed later on: they are written again, unless that got nowhere before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -42,6 +43,26 @@ class Answer(NamedTuple):
 
 
 Done = Callable[[Union[Answer, ProviderError]], None]
+
+_COMING_UP = "is down or inaccessible"
+"""So the broker calls a queue that somebody else is declaring, too."""
+_PATIENCE = 5.0
+
+
+class _Asked:
+    """A request that has no answer yet."""
+
+    __slots__ = ("data", "done", "repeated", "since")
+
+    def __init__(self, data: bytes, done: Done) -> None:
+        self.data = data
+        self.done = done
+        self.repeated = False
+        self.since = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.since
 
 
 def put_queue(queue: Queue) -> Request:
@@ -87,10 +108,8 @@ class Management:
         self.connection = connection
         self._ids = itertools.count(1)
         self._pending: deque[str] = deque()
-        self._waiting: dict[str, tuple[bytes, Done]] = {}
+        self._waiting: dict[str, _Asked] = {}
         """In the order of their sending, which is that of the answers. Those in ``_pending`` are not sent yet."""
-        self._repeated: Optional[str] = None
-        """The request that is sent a second time, and is the next to be answered."""
         self._sender: Optional[Link] = None
         self._receiver: Optional[Link] = None
 
@@ -116,7 +135,7 @@ class Management:
             return
         number = str(next(self._ids))
         fields = s.Outgoing(message_id=number, to=request.path, subject=request.method, reply_to=_REPLY_TO)
-        self._waiting[number] = (s.join(fields, request.body), done)
+        self._waiting[number] = _Asked(s.join(fields, request.body), done)
         self._pending.append(number)
         if self._sender is None:
             self._open()
@@ -135,14 +154,14 @@ class Management:
             return
         engine = self.connection.engine
         while self._pending and engine.credit(sender) > 0:
-            engine.send_settled(sender, self._waiting[self._pending.popleft()][0])
+            engine.send_settled(sender, self._waiting[self._pending.popleft()].data)
 
     def _end(self, error: ProviderError) -> None:
         self._sender = self._receiver = None
         self._pending.clear()
         waiting, self._waiting = self._waiting, {}
-        for _, done in waiting.values():
-            done(error)
+        for asked in waiting.values():
+            asked.done(error)
 
     # -- both links ------------------------------------------------------------------------------------------------
 
@@ -176,9 +195,16 @@ class Management:
             status = int(found.of_properties(s.SUBJECT))
         except (ValueError, TypeError, IndexError):
             return  # no reply of a management: whoever waits gives up in time
-        asked = self._waiting.pop(str(found.of_properties(s.CORRELATION_ID)), None)
-        if asked is not None:
-            asked[1](Answer(status, value))
+        number = str(found.of_properties(s.CORRELATION_ID))
+        asked = self._waiting.pop(number, None)
+        if asked is None:
+            return
+        if _COMING_UP in str(value) and asked.age < _PATIENCE:
+            self._waiting[number] = asked
+            self._pending.append(number)
+            self._write()
+        else:
+            asked.done(Answer(status, value))
 
     def link_outcome(self, token: int, outcome: Outcome) -> None:
         """Requests are sent settled."""
@@ -199,18 +225,20 @@ class Management:
         if not sent:
             self._end(ProviderError(f"{self.connection.where}: the broker's management cannot be had: {condition}"))
             return
-        again = condition is not None and condition.name == INTERNAL_ERROR and sent[0] != self._repeated
-        self._repeated = sent[0] if again else None
-        _, done = self._waiting[sent[0]] if again else self._waiting.pop(sent[0])
+        asked = self._waiting[sent[0]]
+        again = condition is not None and condition.name == INTERNAL_ERROR and not asked.repeated
+        asked.repeated = True
+        if not again:
+            del self._waiting[sent[0]]
         self._pending = deque(self._waiting)
         if self._pending:
             self._open()
         if again:
             return
         if condition is not None and condition.name == UNAUTHORIZED:
-            done(Answer(FORBIDDEN, condition.description))
+            asked.done(Answer(FORBIDDEN, condition.description))
         else:
-            done(ProviderError(f"{self.connection.where}: the broker ended its management: {condition}"))
+            asked.done(ProviderError(f"{self.connection.where}: the broker ended its management: {condition}"))
 
 
 def _body(value: Mapping[str, Any]) -> bytes:
