@@ -23,6 +23,9 @@ NON_DURABLE_LIFETIME, PER_PROCESS_LIFETIME = 60.0, 3600.0
 """Seconds without a consumer after which the broker deletes such a queue."""
 MAX_DELIVERY_ATTEMPTS = 10
 DEAD_LETTER_ADDRESS = "DLQ"
+STOMP_REPLIES = "aspyx_event.replies"
+"""A MULTICAST address for what the management answers over STOMP: each session has a temporary queue on it, which goes
+with its connection."""
 DEAD_LETTERS = "dead letters"
 """What uses the error queue."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Target
 from aspyx_event.providers.brokers import artemis
@@ -83,12 +84,12 @@ class ArtemisTopology:
         findings = artemis.settings_findings(resource.name, settings, counted=self._counted)
         return [Difference(resource, problem, finding) for finding in findings]
 
-    def unknown(self, targets: Iterable[Target]) -> list[Difference]:
+    def unknown(self, targets: Iterable[Target], error: ProviderError) -> list[Difference]:
         """The answer when this user may not manage: without that, to ask for a queue is to create it."""
         found = [resource for target in targets for resource in self.resources(target)]
         advice = (
-            "this user may not use the broker's management ('manage' on activemq.management), and whoever attaches to "
-            "find out creates what is missing: check as another user"
+            f"only the broker's management can be asked, and cannot be used ({error}); whoever attaches to find out "
+            "creates what is missing: check as a user with 'manage' on activemq.management"
         )
         return [Difference(resource, UNKNOWN, advice) for resource in found]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from aspyx_event.providers.brokers.artemis import ANYCAST
+from aspyx_event.providers.brokers.artemis import ANYCAST, MULTICAST, STOMP_REPLIES
 from aspyx_event.topology import ADDRESS, QUEUE, SETTING, Resource, Topology
 
 _HEAD = """ What aspyx_event needs on this broker: put each address-setting into the address-settings of broker.xml,
         each address (that is not there yet, such as DLQ) into its addresses. The most specific match of an
         address-setting counts; what it does not say comes from the less specific ones. """
 _STAYS = " this queue stays when its listeners are gone, and keeps what is sent meanwhile until the broker restarts "
+_REPLIES = " for what the management answers over STOMP, where addresses are not created automatically "
 
 
 def artemis_xml(topology: Topology) -> str:
@@ -28,6 +29,8 @@ def artemis_xml(topology: Topology) -> str:
             _add_queue(branches[resource.properties["address"]], resource)
     for name in sorted(_dead_letter_addresses(topology) - set(branches)):
         ET.SubElement(_add_address(addresses, name, ANYCAST), "queue", {"name": name})
+    addresses.append(ET.Comment(_REPLIES))
+    _add_address(addresses, STOMP_REPLIES, MULTICAST)
     ET.indent(core, "   ")
     return ET.tostring(core, encoding="unicode") + "\n"
 

@@ -45,6 +45,7 @@ def test_the_piece_of_broker_xml(capsys: pytest.CaptureFixture[str]) -> None:
         "Counted": [("multicast", "ledger", "true")],
         "stock.seen": [("multicast", "screen", "false")],
         "DLQ": [("anycast", "DLQ", "")],
+        "aspyx_event.replies": [],
     }
     (setting,) = core.iterfind(f"{CORE}address-settings/{CORE}address-setting")
     assert setting.attrib == {"match": "Counted"}

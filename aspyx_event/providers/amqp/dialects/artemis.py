@@ -96,8 +96,8 @@ class ArtemisDialect(Dialect):
         management = Management(channel, deadline)
         try:
             return [difference for target in targets for difference in self._topology.check(management, target)]
-        except RequestRefused:
-            return self._topology.unknown(targets)
+        except RequestRefused as error:
+            return self._topology.unknown(targets, error)
 
     def _declare_by_attaching(self, channel: Channel, target: Target, deadline: Deadline) -> list[str]:
         try:

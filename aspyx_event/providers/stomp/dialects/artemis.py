@@ -104,8 +104,8 @@ class ArtemisDialect(Dialect):
             with sessions.session(deadline) as session:
                 management = Management(session)
                 return [difference for target in targets for difference in self._topology.check(management, target)]
-        except ManagementRefused:
-            return self._topology.unknown(targets)
+        except ManagementRefused as error:
+            return self._topology.unknown(targets, error)
 
     def _declare_by_attaching(self, sessions: Sessions, target: Target, deadline: Deadline) -> list[str]:
         if not isinstance(target, EventListenerDescriptor):

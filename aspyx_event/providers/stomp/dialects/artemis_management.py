@@ -6,11 +6,9 @@ import uuid
 
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.providers.brokers import artemis_management
+from aspyx_event.providers.brokers.artemis import STOMP_REPLIES
 from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, refusal_of
 from aspyx_event.providers.stomp.session import Session
-
-_REPLIES = "aspyx_event.replies"
-"""One MULTICAST address for everybody: each session has a temporary queue on it, which goes with its connection."""
 
 _PATIENCE = 10.0
 
@@ -27,7 +25,7 @@ class Management(artemis_management.Management):
         self._id = uuid.uuid4().hex
         headers = {"subscription-type": "MULTICAST", "selector": f"JMSCorrelationID = '{self._id}'"}
         try:
-            session.subscribe(_REPLIES, headers, ack="auto")
+            session.subscribe(STOMP_REPLIES, headers, ack="auto")
         except (ErrorFrame, LinkLost) as error:
             raise ManagementRefused(f"no replies from the broker's management: {error}") from error
 
@@ -37,7 +35,7 @@ class Management(artemis_management.Management):
             "destination": artemis_management.ADDRESS,
             "_AMQ_ResourceName": resource,
             "_AMQ_OperationName": operation,
-            "reply-to": _REPLIES,
+            "reply-to": STOMP_REPLIES,
             "correlation-id": self._id,
         }
         # Without content-length: with it the broker sees binary, complains, and drops the connection.
