@@ -29,6 +29,7 @@ from aspyx_event.timing import Deadline
 
 logger = logging.getLogger(__name__)
 
+_REFUSED = "amqp:connection-establishment-failed"
 _HOPELESS = (AuthenticationFailed, TLSRefused, ConfigurationError)
 _SETUP_TIMEOUT = 30.0
 _PAUSE_AFTER_A_BUG = 1.0
@@ -196,6 +197,8 @@ class Supervisor:
         connection.start()
         try:
             properties = self._opened(connection, deadline)
+            if _REFUSED in properties:  # the close frame with the reason follows
+                raise self._refusal(connection, deadline)
             self._dialect = self._checked_dialect(connection, properties)
             channel = Channel(connection, own_sessions=self._dialect.own_sessions)
             self._setup(channel, self._dialect, Deadline(_SETUP_TIMEOUT if left is None else left))
@@ -214,6 +217,12 @@ class Supervisor:
             if connection.opened.done():
                 raise
             raise ProviderUnavailable(f"{connection.where}: {connection.phase}: no answer in time") from error
+
+    def _refusal(self, connection: Connection, deadline: Deadline) -> ProviderError:
+        try:
+            return connection.ended.result(deadline.left())
+        except FutureTimeout:
+            return ProviderUnavailable(f"{connection.where}: the broker refuses the connection, and does not say why")
 
     def _checked_dialect(self, connection: Connection, properties: dict[str, Any]) -> Dialect:
         product = str(properties.get("product", ""))
