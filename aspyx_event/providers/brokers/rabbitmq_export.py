@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.topology import BINDING, EXCHANGE, QUEUE, Resource, Topology
 
 _OPTIONS = ("durable", "auto_delete")
 
 
 def rabbitmq_definitions(topology: Topology, virtual_host: str = "/") -> str:
-    """JSON for ``rabbitmqctl import_definitions``, and for ``POST /api/definitions``."""
+    """JSON for ``rabbitmqctl import_definitions``, and for ``POST /api/definitions``.
+
+    The policy for delayed events is in it, which STOMP needs and AMQP does not mind.
+    """
     found: dict[str, list[dict[str, Any]]] = {"exchanges": [], "queues": [], "bindings": []}
     for resource in topology.resources:
         if resource.kind == EXCHANGE:
@@ -21,6 +25,8 @@ def rabbitmq_definitions(topology: Topology, virtual_host: str = "/") -> str:
             found["queues"].append({"name": resource.name, "vhost": virtual_host, **_queue(resource)})
         elif resource.kind == BINDING:
             found["bindings"].append({"vhost": virtual_host, **resource.properties, "arguments": {}})
+    if any(queue["arguments"].get("x-queue-type") == "quorum" for queue in found["queues"]):
+        found["policies"] = [{"name": rules.POLICY_NAME, "vhost": virtual_host, **rules.POLICY}]
     return json.dumps(found, indent=2) + "\n"
 
 

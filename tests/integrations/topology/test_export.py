@@ -125,6 +125,7 @@ def test_rabbitmq_takes_it(
         address = url(protocol, broker, virtual_host=host)
         assert main(["topology", "export", STOCK, "--url", address, "--output", str(output)]) == 0
         api(broker, "POST", "/definitions", json.loads(output.read_text()))
+        assert [policy["name"] for policy in api(broker, "GET", f"/policies/{name}")] == ["aspyx_event"]
         assert main(["topology", "check", STOCK, "--url", address]) == (0 if protocol == "amqp" else 1)
         assert main(["topology", "check", STOCK, "--url", address, "--allow-unknown"]) == 0
         warnings = warnings_of(caplog, url(protocol, broker, virtual_host=host, declare="false"))

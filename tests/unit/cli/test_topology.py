@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -74,6 +75,12 @@ def test_definitions(capsys: pytest.CaptureFixture[str]) -> None:
     ends = {(b["source"], b["destination"], b["destination_type"], b["routing_key"]) for b in found["bindings"]}
     assert ("Counted", "Counted::ledger", "queue", "Counted") in ends
     assert ("amq.topic", "stock.seen", "exchange", "stock.seen") in ends
+    [policy] = found["policies"]
+    assert (policy["name"], policy["apply-to"]) == ("aspyx_event", "quorum_queues")
+    assert policy["definition"] == {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
+    for queue in ("Counted::ledger", "Counted::ledger.retry.1000.490000", "Counted.delay.1000.490000"):
+        assert re.search(policy["pattern"], queue)
+    assert not re.search(policy["pattern"], "somebody.else")
 
 
 def test_names_come_from_the_url(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
