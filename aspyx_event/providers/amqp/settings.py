@@ -31,7 +31,7 @@ class AMQPSettings:
     cert_file, key_file, key_password: the client's own certificate; without a user, SASL EXTERNAL logs in by it.
     heartbeat: seconds; a peer that is silent for two of them is lost. connect_timeout: seconds for one host.
     max_frame_size: bytes. error_queue: instead of the one that the prefix gives.
-    declare: False creates and checks nothing on the broker; queues must be there, or come into being by attaching.
+    declare: False creates nothing, checks instead, and start() names what is missing; see docs/how-to/topology.rst.
     broker: ``artemis`` or ``rabbitmq``, where the broker's own word for what it is cannot be taken.
     virtual_host: what the open frame names as host, instead of the host's name (RabbitMQ: ``vhost:<name>``).
 

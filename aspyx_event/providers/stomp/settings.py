@@ -29,7 +29,7 @@ class StompSettings:
     cert_file, key_file, key_password: the client's own certificate; without a user, the broker may log in by it.
     heartbeat: seconds; a peer that is silent for two of them is lost. connect_timeout: seconds for one host.
     error_queue: instead of the one that the prefix gives.
-    declare: False creates and checks nothing on the broker; queues must be there, or come into being by attaching.
+    declare: False creates nothing, checks instead, and start() names what is missing; see docs/how-to/topology.rst.
     broker: ``artemis``, ``rabbitmq`` or ``activemq``, where the broker's own word is not to be taken.
     virtual_host: RabbitMQ's virtual host; the others ignore it.
 
