@@ -159,7 +159,9 @@ def test_a_queue_that_goes_is_not_created_by_attaching_again(running: RabbitMQBr
         provider.stop(timeout=5)
 
 
-def test_a_user_who_may_not_configure(running: RabbitMQBroker, guest: dict[str, Any], protocol: str) -> None:
+def test_a_user_who_may_not_configure(
+    running: RabbitMQBroker, guest: dict[str, Any], protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A user who may create nothing gets the missing queues named, and works with those that are there."""
     shop = Shop()
     with pytest.raises(MissingResources) as raised:
@@ -167,7 +169,13 @@ def test_a_user_who_may_not_configure(running: RabbitMQBroker, guest: dict[str, 
     named = {d.resource.name for d in raised.value.differences}
     assert {f"{shop.placed}::{shop.prefix}.billing", f"{shop.seen}::{shop.prefix}.watching"} <= named
     create(shop, protocol, running)
-    with EventManager(shop.provider(protocol, running, **guest, declare=False), registry=shop.registry) as manager:
+    caplog.clear()
+    with (
+        caplog.at_level(logging.WARNING, "aspyx_event"),
+        EventManager(shop.provider(protocol, running, **guest, declare=False), registry=shop.registry) as manager,
+    ):
         manager.send_event(shop.Placed(1))
         shop.arrived.wait()
         assert known(manager.check_topology()) == set()
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [text.count("could be checked") for text in warnings] == ([] if protocol == "amqp" else [2])

@@ -13,6 +13,8 @@ from aspyx_event.timing import Deadline
 from aspyx_event.topology import DIFFERS, MISSING, QUEUE, UNKNOWN, Difference
 
 _NO_BINDINGS = "bindings cannot be asked for over STOMP: check over AMQP, or look with 'rabbitmqctl list_bindings'"
+_REFUSED = "ACCESS_REFUSED"
+_NO_RIGHT = "over STOMP only a user who may configure it, and 'stomp-subscription-.*', can ask for a queue"
 
 
 def differences(sessions: Sessions, topology: RabbitMQTopology, target: Target, deadline: Deadline) -> list[Difference]:
@@ -42,7 +44,8 @@ def _queue_problem(sessions: Sessions, queue: rules.Queue, deadline: Deadline) -
         refusal = refusal_of(error)
         if refusal is None:
             raise
-        return (UNKNOWN, f"the broker does not let this user ask ({refusal}): the right to configure it is needed")
+        # A refusal of a right names a queue of the moment, another one each time.
+        return (UNKNOWN, _NO_RIGHT if _REFUSED in refusal else f"the broker did not answer the question: {refusal}")
     return None
 
 
