@@ -1,4 +1,4 @@
-"""A RabbitMQ that allows few sessions (64 by default from 4.1 on): links share one when there are no more."""
+"""A RabbitMQ that allows few sessions (64 by default): links share one when there are no more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FewSessions(RabbitMQBroker):
     def prepare(self) -> None:
         super().prepare()
         path = self.directory / "rabbitmq.conf"
-        path.write_text(f"{path.read_text()}channel_max = 8\n")
+        path.write_text(f"{path.read_text()}session_max_per_connection = 8\n")
 
 
 @pytest.fixture
