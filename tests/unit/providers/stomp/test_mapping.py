@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from aspyx_event.envelope import CE_ID, EV_ATTEMPT, Envelope
 from aspyx_event.events import EventDescriptor
-from aspyx_event.providers.brokers.rabbitmq import delay_step
 from aspyx_event.providers.stomp import StompSettings, mapping
 from aspyx_event.providers.stomp.dialects import dialect_for
 from aspyx_event.providers.stomp.dialects.activemq import destination_of
@@ -101,22 +100,6 @@ def test_copies() -> None:
         for found in (dead, retry):
             assert dict(mapping.decode_headers(found.headers)) == wanted
             assert (found.headers["content-type"], found.headers["content-length"]) == ("text/plain", "1")
-
-
-@given(st.floats(0.001, 40 * 24 * 3600))
-def test_delay_steps(seconds: float) -> None:
-    """A delay is never shortened, and by a quarter longer at most, but for the very short ones."""
-    step = delay_step(seconds)
-    assert step >= round(seconds * 1000)
-    assert step <= max(100, seconds * 1000 * 1.26)
-
-
-def test_few_delay_steps() -> None:
-    """All delays from a tenth of a second to a day share some dozens of queues."""
-    steps = {delay_step(0.1 * 1.01**power) for power in range(1400)}
-    assert len(steps) < 80
-    assert delay_step(10.0) == 10_000
-    assert delay_step(10**9) <= 49 * 24 * 3600 * 1000
 
 
 @given(st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True))
