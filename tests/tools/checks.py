@@ -47,9 +47,14 @@ def static_checks(environment: Environment) -> Iterator[Check]:
 def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     """Yield the parts of the tests, which may run at once: what takes longest comes first."""
     others = ["tests", f"--ignore={_CONFORMANCE}", f"--ignore={_INTEGRATIONS}"]
-    yield Check("integrations", lambda: _pytest(environment, [str(_INTEGRATIONS)], scratch / "integrations.xml"))
+    folders = sorted(path.parent for path in _INTEGRATIONS.glob("*/__init__.py"))
+    yield _part(
+        "integrations", [str(_INTEGRATIONS), *(f"--ignore={folder}" for folder in folders)], environment, scratch
+    )
+    for folder in folders:
+        yield _part(f"integrations/{folder.name}", [str(folder)], environment, scratch)
     yield from conformance_tests(environment, scratch)
-    yield Check("tests", lambda: _pytest(environment, others, scratch / "others.xml"))
+    yield _part("tests", others, environment, scratch)
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
 
@@ -57,7 +62,8 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
 def conformance_tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     """Yield the conformance suite, for each pair of protocol and broker."""
     for file in sorted(_CONFORMANCE.glob("test_*.py")):
-        yield _conformance_test(file, environment, scratch)
+        pair = file.stem[len("test_") :].replace("_", "/")
+        yield _part(f"conformance {pair}", [str(file)], environment, scratch)
 
 
 def closing_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
@@ -77,10 +83,9 @@ def _unless(reason: str | None, check: Check) -> Check:
     return Check(check.name, check.action, skip=reason)
 
 
-def _conformance_test(file: Path, environment: Environment, scratch: Path) -> Check:
-    pair = file.stem[len("test_") :]
-    results = scratch / f"conformance-{pair}.xml"
-    return Check(f"conformance {pair.replace('_', '/')}", lambda: _pytest(environment, [str(file)], results))
+def _part(name: str, paths: list[str], environment: Environment, scratch: Path) -> Check:
+    results = scratch / f"{name.replace('/', '-').replace(' ', '-')}.xml"
+    return Check(name, lambda: _pytest(environment, paths, results))
 
 
 def _unit_tests(version: str, scratch: Path) -> Check:
