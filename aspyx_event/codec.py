@@ -178,15 +178,11 @@ def _from_schema(build: Any, schema: Any) -> Any:
         return build(schema)
 
 
-# What a JMS client puts on every BytesMessage, with no way to set another: it says no more than no content type does.
-_OCTETS = "application/octet-stream"
-
-
 def _is_json(content_type: str | None) -> bool:
     if not content_type:
         return True
     kind = content_type.partition(";")[0].strip().lower()
-    return kind in (JSON, "text/plain", _OCTETS) or kind.endswith("+json")
+    return kind in (JSON, "text/plain") or kind.endswith("+json")
 
 
 def _problems(error: ValidationError) -> str:

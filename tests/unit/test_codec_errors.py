@@ -257,22 +257,14 @@ def test_many_errors_are_cut() -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        None,
-        "",
-        "application/json",
-        "Application/JSON; charset=utf-8",
-        "text/plain",
-        "application/cloudevents+json",
-        "application/octet-stream",
-    ],
+    [None, "", "application/json", "Application/JSON; charset=utf-8", "text/plain", "application/cloudevents+json"],
 )
 def test_json_content_types(content_type: Optional[str]) -> None:
-    """No content type, JSON, +json and text/plain are JSON; so are the octets of a JMS BytesMessage."""
+    """No content type, JSON, +json and text/plain are JSON."""
     assert codec.decode(Envelope(b"{}", content_type=content_type), describe_event(Order)) == Order()
 
 
-@pytest.mark.parametrize("content_type", ["application/xml", "text/html", "image/png", "json"])
+@pytest.mark.parametrize("content_type", ["application/xml", "text/html", "application/octet-stream", "json"])
 def test_other_content_types(content_type: str) -> None:
     """Every other content type is refused by name."""
     assert refused(b"{}", content_type=content_type) == f"the content type {content_type!r} is not JSON"

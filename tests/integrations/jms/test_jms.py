@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("proton")
 pytest.importorskip("stomp")
 
-from aspyx_event import Envelope, EventManager, EventRegistry, current_envelope, event, event_listener
+from aspyx_event import DeadLetter, Envelope, EventManager, EventRegistry, current_envelope, event, event_listener
 from aspyx_event.provider import Provider
 from aspyx_event.providers.amqp import AMQPProvider
 from aspyx_event.providers.stomp import StompProvider
+from aspyx_event.timing import Deadline
 from tests.integrations.amqp.support import unique
 from tests.integrations.jms.client import JmsClient
 
@@ -68,6 +69,14 @@ class PythonService:
             [found] = self._handled
             return found
 
+    def dead_letter(self) -> DeadLetter:
+        """The one event in its error queue."""
+        deadline, pause = Deadline(TIMEOUT), threading.Event()
+        while not (found := list(self.manager.dead_letters())) and not deadline.passed:
+            pause.wait(0.1)
+        [letter] = found
+        return letter
+
 
 @pytest.fixture(params=["amqp", "stomp"])
 def python(artemis: ArtemisBroker, request: pytest.FixtureRequest) -> Iterator[PythonService]:
@@ -85,15 +94,21 @@ def python(artemis: ArtemisBroker, request: pytest.FixtureRequest) -> Iterator[P
         yield service
 
 
-@pytest.mark.parametrize("kind", ["text", "bytes"])
-def test_plain_json_from_java_is_a_good_event(python: PythonService, jms: JmsClient, kind: str) -> None:
-    """A TextMessage or BytesMessage of JSON is handled as an event; its id is the native message id."""
-    send = jms.send_text if kind == "text" else jms.send_bytes
-    identifier = send(python.topic, '{"id": 7, "customer": "Jürgen €😀"}')
+def test_plain_json_from_java_is_a_good_event(python: PythonService, jms: JmsClient) -> None:
+    """A TextMessage of JSON is handled as an event; its id is the native message id."""
+    identifier = jms.send_text(python.topic, '{"id": 7, "customer": "Jürgen €😀"}')
     order, envelope = python.handled()
     assert (order.id, order.customer) == (7, "Jürgen €😀")
     assert envelope.id == identifier
     assert (envelope.attempt, envelope.headers) == (1, {})
+
+
+def test_a_bytes_message_is_a_dead_letter(python: PythonService, jms: JmsClient) -> None:
+    """JMS says that the bytes of a BytesMessage are octets, which is not JSON: kept, with the reason."""
+    identifier = jms.send_bytes(python.topic, '{"id": 7}')
+    letter = python.dead_letter()
+    assert (letter.id, letter.reason, letter.body) == (identifier, "decode", b'{"id": 7}')
+    assert "application/octet-stream" in letter.error_message
 
 
 def test_jms_properties_are_user_headers(python: PythonService, jms: JmsClient) -> None:
