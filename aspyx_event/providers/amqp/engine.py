@@ -15,17 +15,11 @@ from typing import Any, Optional
 import cproton as c
 import proton
 
-from aspyx_event.providers.amqp.engine_setup import bind, condition_of, set_up
+from aspyx_event.providers.amqp.engine_setup import STATES, bind, condition_of, set_up
 from aspyx_event.providers.amqp.links import ConnectionOwner, Link, LinkOwner
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, State
 from aspyx_event.providers.amqp.settings import AMQPSettings
 
-_STATES = {
-    c.PN_ACCEPTED: State.ACCEPTED,
-    c.PN_REJECTED: State.REJECTED,
-    c.PN_RELEASED: State.RELEASED,
-    c.PN_MODIFIED: State.MODIFIED,
-}
 _SPARE_SESSIONS = 2
 _NULL = c.ffi.NULL
 _Delivery: Any = proton.Delivery
@@ -287,7 +281,7 @@ class Engine:
 
     def _outgoing(self, link: Link, delivery: Any) -> None:
         kind = c.pn_delivery_remote_state(delivery)
-        state = _STATES.get(kind)
+        state = STATES.get(kind)
         if state is None:
             if not c.pn_delivery_settled(delivery):
                 return

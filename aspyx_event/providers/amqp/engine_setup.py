@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import cproton as c
 import proton
 
-from aspyx_event.providers.amqp.nodes import Condition, Node
+from aspyx_event.providers.amqp.nodes import Condition, Node, State
 from aspyx_event.providers.amqp.settings import AMQPSettings
 
+STATES = {
+    c.PN_ACCEPTED: State.ACCEPTED,
+    c.PN_REJECTED: State.REJECTED,
+    c.PN_RELEASED: State.RELEASED,
+    c.PN_MODIFIED: State.MODIFIED,
+}
 _SELECTOR = "apache.org:selector-filter:string"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, Optional, Union
 
@@ -22,12 +21,11 @@ from aspyx_event.provider import (
     ProviderState,
     Subscription,
 )
-from aspyx_event.providers.amqp import mapping
-from aspyx_event.providers.amqp.browsing import Scan, browse_by_scanning, take_by_scanning
-from aspyx_event.providers.amqp.channel import Channel, wait
+from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_by_name
-from aspyx_event.providers.amqp.nodes import Condition, Node
+from aspyx_event.providers.amqp.nodes import Condition
+from aspyx_event.providers.amqp.plain_queues import browse, take
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.renewing import Renewals
 from aspyx_event.providers.amqp.sending import Outbox
@@ -44,7 +42,6 @@ _Target = Union[EventDescriptor, EventListenerDescriptor, str]
 
 _REATTACH_FIRST, _REATTACH_LONGEST = 1.0, 30.0
 _REATTACH_TIMEOUT = 10.0
-_WINDOW = 100
 _LAST_COPIES = 2.0
 
 
@@ -329,42 +326,9 @@ class AMQPProvider(Provider):
 
     def browse(self, queue: str, *, timeout: float) -> Iterator[Envelope]:
         """Read what lies in a queue without taking it; ``timeout`` bounds each step."""
-        dialect = self._known_dialect()
-        scan = self._scan(dialect.browse_source(queue), queue, Deadline(timeout), window=_WINDOW)
-        yield from browse_by_scanning(
-            scan,
-            lambda data: mapping.decode(data, received_at=time.time()),
-            timeout,
-            give_back=dialect.browsing_takes,
-        )
+        yield from browse(self._persistently, self._known_dialect(), queue, timeout)
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:
         """Take the first message with this id, unsettled."""
-        dialect = self._known_dialect()
-        selecting = dialect.take_source(queue, event_id)
-        if selecting is not None:
-            found = self._take(selecting, queue, event_id, timeout, window=1)
-            if found is not None or not dialect.must_scan(event_id):
-                return found
-        return self._take(dialect.source(queue), queue, event_id, timeout, window=_WINDOW)
-
-    def _take(self, node: Node, queue: str, event_id: str, timeout: float, *, window: int) -> Delivery | None:
-        scan = self._scan(node, queue, Deadline(timeout), window=window)
-        try:
-            item = take_by_scanning(scan, lambda data: mapping.decode(data, received_at=0).id == event_id, timeout)
-        finally:
-            scan.finish()
-        return None if item is None else AMQPDelivery(scan, item[0], item[1], self._forward)
-
-    def _scan(self, node: Node, queue: str, deadline: Deadline, *, window: int) -> Scan:
-        def attempt(channel: Channel, dialect: Dialect) -> Scan:
-            scan = Scan(channel.connection, node, window=window)
-            channel.open_scan(scan)
-            try:
-                wait(scan.opened, deadline, channel.connection, f"attach to {queue}")
-            except Refused as error:
-                raise dialect.source_refused(queue, error.condition, listener=None) from error
-            return scan
-
-        found: Scan = self._persistently(deadline, attempt)
-        return found
+        found = take(self._persistently, self._known_dialect(), queue, event_id, timeout)
+        return None if found is None else AMQPDelivery(*found, self._forward)
