@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-proton = pytest.importorskip("proton")
+pytest.importorskip("proton")
+
+import proton
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import ConfigurationError, SendRejected
