@@ -12,6 +12,7 @@ from aspyx_event.envelope import CE_CORRELATION_ID, CE_FOREIGN_PREFIX, CE_PREFIX
 from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.wire import Described, WireError
+from aspyx_event.providers.brokers.rabbitmq import longest_wait
 from aspyx_event.providers.brokers.stomp_headers import EXPIRES, HIDDEN, hidden, transport_header
 
 DELAY = "x-opt-delivery-delay"
@@ -55,7 +56,7 @@ def encode(envelope: Envelope, *, subject: str, durable: bool, rabbitmq: bool = 
     return s.join(
         s.Outgoing(
             durable=durable,
-            ttl=None if envelope.delay and rabbitmq else envelope.ttl,
+            ttl=longest_wait(envelope.delay) if envelope.delay and rabbitmq else envelope.ttl,
             message_id=envelope.id or None,
             subject=subject,
             correlation_id=headers.get(CE_CORRELATION_ID),
@@ -72,8 +73,8 @@ def encode(envelope: Envelope, *, subject: str, durable: bool, rabbitmq: bool = 
 def _for_rabbitmq(headers: Mapping[str, str], expires_at: float | None) -> dict[str, str]:
     """Headers that RabbitMQ can hand to STOMP readers, whom it does not tell when a message expires.
 
-    It knows no delays either: a message waits in a queue with a time limit, and tells the broker of no delay, nor of a
-    time to live of its own, with which it would leave that queue too early.
+    It knows no delays either: a message waits in a queue with a time limit, and tells the broker of no delay, nor of
+    when it expires, with which it might leave that queue too early.
     """
     found = {hidden(key): value for key, value in headers.items()}
     if expires_at is not None:
@@ -126,13 +127,14 @@ def copy(
             creation_time=now,
             headers=_for_rabbitmq(headers, None) if rabbitmq else headers,
             annotations=annotations,
+            ttl=longest_wait(delay) if delay > 0 and rabbitmq else None,
         )
         return s.join(raw, s.data_section(data))
     expires_at = _expires_at(found, now) if keep_expiry else None
     return s.join(
         s.Outgoing(
             durable=bool(found.of_header(s.DURABLE)) if durable is None else durable,
-            ttl=None if expires_at is None or (delay and rabbitmq) else max(0.001, expires_at - now),
+            ttl=longest_wait(delay) if delay > 0 and rabbitmq else _left(expires_at, now),
             message_id=found.of_properties(s.MESSAGE_ID),
             subject=_text(found.of_properties(s.SUBJECT)),
             correlation_id=found.of_properties(s.CORRELATION_ID),
@@ -144,6 +146,10 @@ def copy(
         ),
         found.body,
     )
+
+
+def _left(expires_at: float | None, now: float) -> float | None:
+    return None if expires_at is None else max(0.001, expires_at - now)
 
 
 def persistent(data: bytes) -> bool:

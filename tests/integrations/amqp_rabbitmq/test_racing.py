@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Callable
 
 import pytest
 
+from aspyx_event.envelope import Envelope
+from aspyx_event.events import EventDescriptor
+from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Provider
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.amqp_rabbitmq.conftest import Make
@@ -36,24 +40,29 @@ def test_declaring_at_once(make: Make) -> None:
     for _ in range(ROUNDS):
         listener, queue = a_listener(an_event()), unique("errors")
 
-        def declare(provider: Provider, listener: object = listener, queue: str = queue) -> None:
+        def declare(provider: Provider, listener: EventListenerDescriptor = listener, queue: str = queue) -> None:
             provider.declare(queue, timeout=TIMEOUT)
-            provider.declare(listener, timeout=TIMEOUT)  # type: ignore[arg-type]
+            provider.declare(listener, timeout=TIMEOUT)
 
-        at_once(*[lambda provider=provider: declare(provider) for provider in providers])  # type: ignore[misc]
+        at_once(*[partial(declare, provider) for provider in providers])
 
 
-def test_delaying_at_once(make: Make) -> None:
-    """Processes that need the queue of one delay at the same moment all get their events confirmed."""
-    providers = [make() for _ in range(4)]
+@pytest.mark.parametrize("protocol", ["amqp", "stomp"])
+def test_delaying_at_once(make: Make, protocol: str) -> None:
+    """Processes that need the queue of one delay at the same moment: every event is confirmed, and comes."""
+    providers = [make(protocol) for _ in range(6)]
     for number in range(ROUNDS):
         event = an_event()
         inbox = Inbox()
-        providers[0].subscribe(a_listener(event), inbox, credit=10, timeout=TIMEOUT)
+        subscription = providers[0].subscribe(a_listener(event), inbox, credit=10, timeout=TIMEOUT)
         envelope = an_envelope(number)
         envelope.delay = 0.2
-        at_once(
-            *[lambda provider=provider: provider.send(envelope, event).result(TIMEOUT) for provider in providers]  # type: ignore[misc]  # noqa: B023
-        )
-        for delivery in inbox.wait(len(providers)):
+
+        def send(provider: Provider, envelope: Envelope = envelope, event: EventDescriptor = event) -> None:
+            provider.send(envelope, event).result(TIMEOUT)
+
+        at_once(*[partial(send, provider) for provider in providers])
+        for delivery in inbox.wait(len(providers), 20):
+            assert delivery.read().expires_at is None
             delivery.accept()
+        subscription.close(TIMEOUT)

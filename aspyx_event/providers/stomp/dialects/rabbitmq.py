@@ -80,7 +80,9 @@ class RabbitMQDialect(Dialect):
             headers[mapping.EXPIRES] = mapping.expiry(envelope.ttl)
         destination = f"/topic/{event.name}"
         if envelope.delay:
-            destination = _through(rules.delayed_event(event.name, envelope.delay, durable=event.durable), headers)
+            destination = _through(
+                rules.delayed_event(event.name, envelope.delay, durable=event.durable), envelope.delay, headers
+            )
         elif envelope.ttl is not None:
             headers["expiration"] = str(mapping.milliseconds(envelope.ttl))
         return Outgoing(destination, headers, envelope.body, envelope.id)
@@ -100,7 +102,7 @@ class RabbitMQDialect(Dialect):
         if expires_at is not None:
             found[mapping.EXPIRES] = frame[mapping.EXPIRES]
         if delay > 0:
-            where = _through(rules.delayed_copy(destination, delay, durable=persistent), found)
+            where = _through(rules.delayed_copy(destination, delay, durable=persistent), delay, found)
         else:
             where = f"/amq/queue/{destination}"
             if expires_at is not None:
@@ -246,7 +248,8 @@ class RabbitMQDialect(Dialect):
         return None
 
 
-def _through(queue: rules.Queue, headers: dict[str, str]) -> str:
+def _through(queue: rules.Queue, delay: float, headers: dict[str, str]) -> str:
     """Where a SEND goes that declares the queue in which it waits: see its headers."""
+    headers["expiration"] = str(mapping.milliseconds(rules.longest_wait(delay)))
     headers.update((key, str(value)) for key, value in queue.arguments)
     return f"/queue/{queue.name}"

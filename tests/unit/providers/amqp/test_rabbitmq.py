@@ -107,7 +107,7 @@ def test_delay_and_time_to_live(rabbitmq: bool) -> None:
     for sent in (data, copy):
         message = proton.Message()
         message.decode(sent)
-        assert round(message.ttl, 1) == (10.6 if rabbitmq else 100.0)
+        assert round(message.ttl, 1) == 10.6 if rabbitmq else 90 < message.ttl <= 100
         assert bool(message.annotations) is not rabbitmq
         expires_at = mapping.decode(sent, received_at=0).expires_at
         assert expires_at is not None
