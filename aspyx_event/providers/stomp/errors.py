@@ -18,6 +18,8 @@ _CREDENTIALS = re.compile(
     r"password|access refused|access denied for|security error|authenticat|not authori[sz]ed", re.I
 )
 _VIRTUAL_HOST = re.compile(r"virtual host '[^']*' access denied", re.I)
+_CONNECTION_GONE = re.compile(r"AMQ339007|AMQ339008|AMQ339010")
+"""Artemis: "connection was destroyed", "has not been established", "is not valid"."""
 _LONGEST = 300
 
 
@@ -52,6 +54,11 @@ def error_text(headers: dict[str, str], body: bytes) -> str:
     if detail in message or message in detail:
         message, detail = max(message, detail, key=len), ""
     return ": ".join(part[:_LONGEST] for part in (message, detail) if part) or "an ERROR frame without a text"
+
+
+def connection_is_gone(text: str) -> bool:
+    """Whether an ERROR frame speaks of the connection, which another frame has ended, and not of its own frame."""
+    return _CONNECTION_GONE.search(text) is not None
 
 
 def connect_error(where: str, text: str) -> EventError:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
-from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, connect_error, error_text
+from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, connect_error, connection_is_gone, error_text
 from aspyx_event.providers.stomp.futures import fail, resolve
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.timing import Deadline
@@ -307,6 +307,9 @@ class Link:
         if not self._connected.done():
             fail(self._connected, connect_error(self.where, text))
             self._outbox.wake()
+            return
+        if connection_is_gone(text):
+            self.end(LinkLost(f"the connection to {self.where} is lost: the broker said: {text}"))
             return
         receipt = headers.get("receipt-id", "")
         if receipt in self._answers:

@@ -50,7 +50,10 @@ class FaultTests(Suite):
         assert len(bench.recorder.calls) - cuts * 300 <= cuts * (CREDIT + WINDOW)
 
     def test_duplicates_after_a_cut_are_bounded_by_the_credit(self, bench: Bench) -> None:
-        """A cut while nothing is sent makes no more duplicates than there were deliveries in flight."""
+        """A cut while nothing is sent makes no more duplicates than there were deliveries in flight.
+
+        Those are what listeners hold, and as many whose settlements have not reached the broker.
+        """
         kind = bench.event()
         with self.proxy() as proxy:
             sender = bench.manager(kind, server="sender")
@@ -62,7 +65,7 @@ class FaultTests(Suite):
             bench.recorder.wait_for_numbers(range(500))
             bench.recorder.assert_quiet(1.0)
             manager.stop()
-        assert len(bench.recorder.calls) - 500 <= CREDIT
+        assert len(bench.recorder.calls) - 500 <= 2 * CREDIT
 
     @pytest.mark.parametrize("direction", ["up", "down"])
     @pytest.mark.parametrize("after", [1, 1000, 20_000])
@@ -78,7 +81,7 @@ class FaultTests(Suite):
             manager.stop()
             assert proxy.connections > 1
         assert {call.event.text for call in bench.recorder.calls} == {"é" * 100}
-        assert len(bench.recorder.calls) - 300 <= CREDIT + WINDOW
+        assert len(bench.recorder.calls) - 300 <= 2 * CREDIT + WINDOW
 
     def test_every_kind_of_listener_comes_back(self, bench: Bench) -> None:
         """After a cut durable, non-durable and per_process listeners get events again by themselves."""

@@ -169,10 +169,10 @@ def test_a_peer_that_does_not_read_blocks_nobody(make_provider: MakeProvider, pr
 def test_a_quiet_connection_stays(make_provider: MakeProvider, proxy: TcpProxy) -> None:
     """Heartbeats keep connections on which nothing happens."""
     states = States()
-    provider = make_provider(port=proxy.port, heartbeat=1.0, on_state=states)
+    provider = make_provider(port=proxy.port, heartbeat=3.0, on_state=states)
     provider.subscribe(a_listener(an_event()), Inbox(), credit=1, timeout=TIMEOUT)
     before = proxy.connections
-    Inbox().stays_at(0, 5.0)
+    Inbox().stays_at(0, 8.0)
     assert provider.connected
     assert [state.connected for state in states.seen] == [True]
     assert proxy.connections == before

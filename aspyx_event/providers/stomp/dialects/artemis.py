@@ -21,7 +21,8 @@ from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource
 
-_BROWSE_PATIENCE = 2.0
+_BROWSE_PATIENCE, _QUIET = 5.0, 2.0
+"""Seconds to wait for a message that the broker counts, and for one where the count is not known."""
 
 
 class ArtemisDialect(Dialect):
@@ -131,7 +132,7 @@ class ArtemisDialect(Dialect):
             session.subscribe(queue, headers, ack="client-individual")
             # The end of a browser is not announced: it is there after so many messages, or some quiet seconds.
             while expected is None or len(envelopes) < expected:
-                message = session.next(_BROWSE_PATIENCE)
+                message = session.next(_QUIET if expected is None else _BROWSE_PATIENCE)
                 if message is None:
                     break
                 envelopes.append(self.read(*message))
