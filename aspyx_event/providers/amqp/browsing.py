@@ -16,10 +16,10 @@ from typing import Callable, Optional, Union
 from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.providers.amqp.connection import Connection
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
 from aspyx_event.providers.amqp.receiving import Refused
+from aspyx_event.providers.network.futures import fail, resolve
 from aspyx_event.timing import Deadline
 
 _QUIET = 0.1

@@ -13,11 +13,11 @@ from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp.browsing import Scan
 from aspyx_event.providers.amqp.connection import Connection
-from aspyx_event.providers.amqp.futures import fail
 from aspyx_event.providers.amqp.links import Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, State
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.sending import Message, Sender
+from aspyx_event.providers.network.futures import fail
 from aspyx_event.timing import Deadline
 
 _CREDIT = 8

@@ -15,10 +15,10 @@ from typing import Any, Callable, Optional
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.providers.amqp.engine import Engine
 from aspyx_event.providers.amqp.errors import connection_error
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.nodes import Condition
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.amqp.tls import BLOCKED
+from aspyx_event.providers.network.futures import fail, resolve
 
 logger = logging.getLogger(__name__)
 

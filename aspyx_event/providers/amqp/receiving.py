@@ -7,9 +7,9 @@ from typing import Callable
 
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.providers.amqp.connection import Connection
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
+from aspyx_event.providers.network.futures import fail, resolve
 
 OnMessages = Callable[["Receiver", Received], None]
 

@@ -13,9 +13,9 @@ from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.provider import Confirmation
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.errors import attach_error
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
+from aspyx_event.providers.network.futures import fail, resolve
 
 MAX_LINKS = 64
 _SMALL = 1000

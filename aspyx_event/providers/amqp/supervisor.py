@@ -21,9 +21,9 @@ from aspyx_event.providers.amqp.connecting import connect
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_for
 from aspyx_event.providers.amqp.errors import TLSRefused
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.amqp.tls import handshake, tls_context
+from aspyx_event.providers.network.futures import fail, resolve
 from aspyx_event.retry import Stopped, reconnecting
 from aspyx_event.timing import Deadline
 

@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
+from aspyx_event.providers.network.futures import fail, resolve
 from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, connect_error, connection_is_gone, error_text
-from aspyx_event.providers.stomp.futures import fail, resolve
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.timing import Deadline
 

@@ -10,8 +10,8 @@ from typing import Optional
 
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable, SendRejected
 from aspyx_event.provider import Confirmation
+from aspyx_event.providers.network.futures import fail, resolve
 from aspyx_event.providers.stomp.errors import LinkLost, send_error
-from aspyx_event.providers.stomp.futures import fail, resolve
 from aspyx_event.providers.stomp.link import Link
 
 _LOSSES_UNTIL_CAREFUL = 2

@@ -16,10 +16,10 @@ from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.channel import wait
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.errors import INTERNAL_ERROR, UNAUTHORIZED
-from aspyx_event.providers.amqp.futures import fail, resolve
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, Request
 from aspyx_event.providers.brokers.rabbitmq import Binding, Queue
+from aspyx_event.providers.network.futures import fail, resolve
 from aspyx_event.timing import Deadline
 
 _NODE = Node("/management", paired=True)

@@ -1,0 +1,1 @@
+"""What every provider with a connection needs, whatever it speaks: options, sockets, TLS, futures."""
