@@ -19,7 +19,7 @@ from aspyx_event.providers import provider_from_url
 from aspyx_event.providers.brokers.artemis_export import artemis_xml
 from aspyx_event.providers.brokers.rabbitmq_export import rabbitmq_definitions
 from aspyx_event.registry import EventRegistry
-from aspyx_event.topology import UNKNOWN, Topology
+from aspyx_event.topology import UNKNOWN, Difference, Topology
 
 ALL_THERE, DIFFERENCES, WRONG, NO_ANSWER = 0, 1, 2, 3
 """The exit codes."""
@@ -79,7 +79,7 @@ def check(module: str, url: Optional[str], as_json: bool, allow_unknown: bool, t
     else:
         for difference in differences:
             click.echo(str(difference))
-        click.echo(f"{len(differences)} differences" if differences else "everything is there")
+        click.echo(_count(differences))
     if all(difference.problem == UNKNOWN for difference in differences) and (allow_unknown or not differences):
         return ALL_THERE
     return DIFFERENCES
@@ -189,3 +189,9 @@ def _written(found: Topology, url: str) -> str:
     raise click.UsageError(
         f"{found.broker} has no configuration to export; 'python -m aspyx_event topology check' lists what is needed"
     )
+
+
+def _count(differences: Sequence[Difference]) -> str:
+    if not differences:
+        return "everything is there"
+    return f"{len(differences)} difference{'s' if len(differences) > 1 else ''}"
