@@ -29,10 +29,12 @@ from aspyx_event.providers.amqp.plain_queues import browse, take
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.renewing import Renewals
 from aspyx_event.providers.amqp.sending import Outbox
-from aspyx_event.providers.amqp.settings import AMQPSettings, Hosts, from_url_parts
+from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.amqp.supervisor import Supervisor
 from aspyx_event.providers.amqp.tls import tls_context
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
+from aspyx_event.providers.network.settings import Hosts
+from aspyx_event.providers.network.url_options import arguments_from_url
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Topology, combined, merged
 
@@ -97,7 +99,7 @@ class AMQPProvider(Provider):
         cls, *, hosts: list[tuple[str, int | None]], user: str, password: str, tls: bool, options: dict[str, str]
     ) -> AMQPProvider:
         """A provider from the parts of an ``amqp://`` or ``amqps://`` URL. Raises ConfigurationError."""
-        found: dict[str, Any] = from_url_parts(hosts=hosts, user=user, password=password, tls=tls, options=options)
+        found = arguments_from_url(AMQPSettings, hosts=hosts, user=user, password=password, tls=tls, options=options)
         return cls(**found)
 
     def __repr__(self) -> str:

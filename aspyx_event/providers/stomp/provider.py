@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Callable, Optional, TypeVar, Union
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
@@ -28,6 +28,8 @@ from aspyx_event.provider import (
     Subscription,
 )
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
+from aspyx_event.providers.network.settings import Hosts
+from aspyx_event.providers.network.url_options import arguments_from_url
 from aspyx_event.providers.stomp.channel import Channel, Opener, await_first
 from aspyx_event.providers.stomp.consuming import keep_attached
 from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_by_name, dialect_for
@@ -35,7 +37,7 @@ from aspyx_event.providers.stomp.errors import as_provider_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
 from aspyx_event.providers.stomp.session import Sessions
-from aspyx_event.providers.stomp.settings import Hosts, StompSettings, from_url_parts
+from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.providers.stomp.subscription import StompSubscription
 from aspyx_event.providers.stomp.taking import take
 from aspyx_event.timing import Deadline
@@ -102,7 +104,7 @@ class StompProvider(Provider):
         cls, *, hosts: list[tuple[str, int | None]], user: str, password: str, tls: bool, options: dict[str, str]
     ) -> StompProvider:
         """A provider from the parts of a ``stomp://`` or ``stomps://`` URL. Raises ConfigurationError."""
-        found: dict[str, Any] = from_url_parts(hosts=hosts, user=user, password=password, tls=tls, options=options)
+        found = arguments_from_url(StompSettings, hosts=hosts, user=user, password=password, tls=tls, options=options)
         return cls(**found)
 
     def __repr__(self) -> str:

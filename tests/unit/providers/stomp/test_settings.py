@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.providers.network.url_options import arguments_from_url
 from aspyx_event.providers.stomp import StompSettings
-from aspyx_event.providers.stomp.settings import from_url_parts
 
 SECRET = "s3cret-word"
 
@@ -78,7 +78,8 @@ def test_the_password_is_in_no_repr() -> None:
 
 def test_url_parts() -> None:
     """Hosts get the default port, options their types; unknown ones are listed with the known."""
-    found = from_url_parts(
+    found = arguments_from_url(
+        StompSettings,
         hosts=[("h1", 5), ("h2", None)],
         user="u",
         password="p",
@@ -88,7 +89,7 @@ def test_url_parts() -> None:
     assert found["hosts"] == (("h1", 5), ("h2", 61613))
     assert (found["heartbeat"], found["declare"], found["prefix"]) == (2.5, False, "shop")
     assert StompSettings(**found).hosts == (("h1", 5), ("h2", 61613))
-    secure = from_url_parts(hosts=[("h", None)], user="", password="", tls=True, options={})
+    secure = arguments_from_url(StompSettings, hosts=[("h", None)], user="", password="", tls=True, options={})
     assert (secure["hosts"], secure["tls"]) == ((("h", 61614),), True)
     for options, word in (
         ({"server": "x"}, "server_name"),
@@ -96,6 +97,6 @@ def test_url_parts() -> None:
         ({"declare": "maybe"}, "declare"),
     ):
         with pytest.raises(ConfigurationError, match=word):
-            from_url_parts(hosts=[("h", None)], user="", password="", tls=False, options=options)
+            arguments_from_url(StompSettings, hosts=[("h", None)], user="", password="", tls=False, options=options)
     with pytest.raises(ConfigurationError, match="contradicts"):
-        from_url_parts(hosts=[("h", None)], user="", password="", tls=True, options={"tls": "false"})
+        arguments_from_url(StompSettings, hosts=[("h", None)], user="", password="", tls=True, options={"tls": "false"})
