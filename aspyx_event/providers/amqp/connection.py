@@ -17,12 +17,12 @@ from aspyx_event.providers.amqp.engine import Engine
 from aspyx_event.providers.amqp.errors import connection_error
 from aspyx_event.providers.amqp.nodes import Condition
 from aspyx_event.providers.amqp.settings import AMQPSettings
-from aspyx_event.providers.amqp.tls import BLOCKED
 from aspyx_event.providers.network.futures import fail, resolve
 
 logger = logging.getLogger(__name__)
 
 _READ = 256 * 1024
+_BLOCKED = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LONGEST_PAUSE = 60.0
 
 
@@ -209,7 +209,7 @@ class Connection:
         while True:
             try:
                 data = self._sock.recv(_READ)
-            except BLOCKED:
+            except _BLOCKED:
                 return
             if not data:
                 engine.end_of_input()
@@ -264,6 +264,6 @@ class Connection:
                 return False
             try:
                 count = self._sock.send(data)
-            except BLOCKED:
+            except _BLOCKED:
                 return True
             engine.sent(count)

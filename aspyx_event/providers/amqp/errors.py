@@ -14,10 +14,6 @@ _REFUSALS = (UNAUTHORIZED, NOT_FOUND, "amqp:not-allowed", "amqp:not-implemented"
 _NO_PERMISSION = "does not have permission"  # in an amqp:internal-error where Artemis may not create an address
 
 
-class TLSRefused(ProviderUnavailable):
-    """Certificates that do not fit. Trying again does not help."""
-
-
 def connection_error(where: str, phase: str, condition: Condition | None) -> ProviderError:
     """The error for a connection that ended, or never came into being, in this phase."""
     if phase == "SASL" and condition is not None and condition.name == UNAUTHORIZED:

@@ -31,9 +31,9 @@ from aspyx_event.providers.amqp.renewing import Renewals
 from aspyx_event.providers.amqp.sending import Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.amqp.supervisor import Supervisor
-from aspyx_event.providers.amqp.tls import tls_context
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
 from aspyx_event.providers.network.settings import Hosts
+from aspyx_event.providers.network.tls import tls_context
 from aspyx_event.providers.network.url_options import arguments_from_url
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Topology, combined, merged

@@ -11,9 +11,9 @@ from typing import Callable, Optional
 
 from aspyx_event.exceptions import AuthenticationFailed, ConfigurationError, ProviderError, ProviderUnavailable
 from aspyx_event.providers.network.futures import fail, resolve
-from aspyx_event.providers.stomp.errors import TLSRefused
+from aspyx_event.providers.network.tls import TLSRefused, tls_context
 from aspyx_event.providers.stomp.link import Link
-from aspyx_event.providers.stomp.opening import open_socket, tls_context
+from aspyx_event.providers.stomp.opening import open_socket
 from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.retry import Stopped, reconnecting

@@ -23,10 +23,6 @@ _CONNECTION_GONE = re.compile(r"AMQ339007|AMQ339008|AMQ339010")
 _LONGEST = 300
 
 
-class TLSRefused(ProviderUnavailable):
-    """Certificates that do not fit. Trying again does not help."""
-
-
 class ErrorFrame(ProviderError):
     """The broker answered with an ERROR frame. ``text`` is what it said."""
 

@@ -1,8 +1,4 @@
-"""TLS by Python's own ssl module, below the engine.
-
-proton.SSL would do it inside the engine, but it compares host names only: a certificate for an IP address never fits
-(measured with 0.40), its errors do not say what is wrong, and a proton built without OpenSSL headers has none at all.
-"""
+"""TLS by Python's own ssl module."""
 
 from __future__ import annotations
 
@@ -12,16 +8,18 @@ import ssl
 import threading
 
 from aspyx_event.exceptions import ConfigurationError, ProviderUnavailable
-from aspyx_event.providers.amqp.errors import TLSRefused
-from aspyx_event.providers.amqp.settings import AMQPSettings
+from aspyx_event.providers.network.settings import NetworkSettings
 from aspyx_event.timing import Deadline
 
-BLOCKED = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _POLL = 0.1
 
 
-def tls_context(settings: AMQPSettings) -> ssl.SSLContext:
-    """The TLS settings. Raises ConfigurationError that names the file that cannot be used."""
+class TLSRefused(ProviderUnavailable):
+    """Certificates that do not fit. Trying again does not help."""
+
+
+def tls_context(settings: NetworkSettings) -> ssl.SSLContext:
+    """The TLS settings: host name and authority are verified. Raises ConfigurationError that names an unusable file."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ValueError):
@@ -47,23 +45,19 @@ def handshake(
         secure = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
         _shake_hands(secure, where, deadline, stop)
     except ssl.SSLCertVerificationError as error:
-        _close(sock, secure)
+        (secure or sock).close()
         raise TLSRefused(
             f"{where}: TLS handshake failed: certificate verify failed: {error.verify_message}; check that ca_file "
             "holds the authority that signed the broker's certificate, and that the host is called as it says"
         ) from error
     except OSError as error:
-        _close(sock, secure)
+        (secure or sock).close()
         reason = getattr(error, "reason", None) or error.strerror or error
         raise ProviderUnavailable(f"{where}: TLS handshake failed: {reason}") from error
     except BaseException:
-        _close(sock, secure)
+        (secure or sock).close()
         raise
     return secure
-
-
-def _close(sock: socket.socket, secure: ssl.SSLSocket | None) -> None:
-    (secure or sock).close()
 
 
 def _shake_hands(secure: ssl.SSLSocket, where: str, deadline: Deadline, stop: threading.Event) -> None:
