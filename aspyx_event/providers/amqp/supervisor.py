@@ -17,11 +17,11 @@ from aspyx_event.exceptions import (
     ProviderUnavailable,
 )
 from aspyx_event.providers.amqp.channel import Channel
-from aspyx_event.providers.amqp.connecting import connect
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_for
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.sockets import connect
 from aspyx_event.providers.network.tls import TLSRefused, handshake, tls_context
 from aspyx_event.retry import Stopped, reconnecting
 from aspyx_event.timing import Deadline
@@ -188,7 +188,7 @@ class Supervisor:
         settings = self._settings
         left = self._first_deadline.left() if not self._first.done() else None
         deadline = Deadline(settings.connect_timeout if left is None else min(settings.connect_timeout, left))
-        sock = connect(host, port, deadline=deadline, stop=self._stop)
+        sock = connect(host, port, deadline=deadline, stop=self._stop, step="connect", threads="aspyx-amqp")
         # TLS below the engine. proton.SSL would do it inside, but it compares host names only: a certificate for an IP
         # address never fits (measured with 0.40), its errors do not say what is wrong, and a proton built without
         # OpenSSL headers has none at all.

@@ -11,9 +11,9 @@ from typing import Callable, Optional
 
 from aspyx_event.exceptions import AuthenticationFailed, ConfigurationError, ProviderError, ProviderUnavailable
 from aspyx_event.providers.network.futures import fail, resolve
-from aspyx_event.providers.network.tls import TLSRefused, tls_context
+from aspyx_event.providers.network.sockets import connect
+from aspyx_event.providers.network.tls import TLSRefused, handshake, tls_context
 from aspyx_event.providers.stomp.link import Link
-from aspyx_event.providers.stomp.opening import open_socket
 from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.retry import Stopped, reconnecting
@@ -55,7 +55,10 @@ class Opener:
 
     def _connect(self, host: str, port: int, name: str, deadline: Deadline, stop: threading.Event) -> Link:
         settings = self._settings
-        stream = Stream(open_socket(host, port, self._context, deadline=deadline, stop=stop))
+        sock = connect(host, port, deadline=deadline, stop=stop, step="TCP connect", threads="aspyx-stomp")
+        if self._context is not None:
+            sock = handshake(sock, self._context, host, f"{host}:{port}", deadline=deadline, stop=stop)
+        stream = Stream(sock)
         link = Link(stream, (host, port), name=f"{name}-reader", heartbeat=settings.heartbeat)
         try:
             link.connect(settings.user, settings.password, settings.virtual_host, deadline=deadline, stop=stop)

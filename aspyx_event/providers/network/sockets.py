@@ -1,4 +1,4 @@
-"""Sockets: resolve a name, connect, and shake hands, within a time limit, with errors that say which step failed."""
+"""Sockets: resolve a name and connect, within a time limit, with errors that say which step failed."""
 
 from __future__ import annotations
 
@@ -6,41 +6,32 @@ import errno
 import os
 import selectors
 import socket
-import ssl
 import threading
-from typing import Any, Optional
+from typing import Any
 
 from aspyx_event.exceptions import ProviderUnavailable
-from aspyx_event.providers.network.tls import handshake
 from aspyx_event.timing import Deadline
 
 _POLL = 0.1
 
 
-def open_socket(
-    host: str, port: int, context: Optional[ssl.SSLContext], *, deadline: Deadline, stop: threading.Event
+def connect(
+    host: str, port: int, *, deadline: Deadline, stop: threading.Event, step: str, threads: str
 ) -> socket.socket:
-    """A connected, non-blocking socket, over TLS if there is a context. Tries all addresses of the host.
+    """A connected, non-blocking socket. Tries all addresses of the host; gives up early when ``stop`` is set.
 
-    Raises TLSRefused for certificates, ProviderUnavailable for the rest; also when ``stop`` gets set.
+    step: what messages call this. threads: how the name of a thread begins. Raises ProviderUnavailable.
     """
-    sock = _tcp(host, port, deadline, stop)
-    if context is None:
-        return sock
-    return handshake(sock, context, host, f"{host}:{port}", deadline=deadline, stop=stop)
-
-
-def _tcp(host: str, port: int, deadline: Deadline, stop: threading.Event) -> socket.socket:
     where = f"{host}:{port}"
     last: OSError | None = None
-    for family, kind, protocol, _, address in _resolve(host, port, where, deadline, stop):
+    for family, kind, protocol, _, address in _resolve(host, port, where, deadline, stop, threads):
         try:
             return _connected(socket.socket(family, kind, protocol), address, deadline, stop)
         except socket.timeout as error:
-            raise ProviderUnavailable(f"{where}: TCP connect: no answer in time") from error
+            raise ProviderUnavailable(f"{where}: {step}: no answer in time") from error
         except OSError as error:
             last = error
-    raise ProviderUnavailable(f"{where}: TCP connect: {(last and last.strerror) or last}") from last
+    raise ProviderUnavailable(f"{where}: {step}: {(last and last.strerror) or last}") from last
 
 
 def _connected(sock: socket.socket, address: Any, deadline: Deadline, stop: threading.Event) -> socket.socket:
@@ -63,14 +54,14 @@ def _connected(sock: socket.socket, address: Any, deadline: Deadline, stop: thre
     return sock
 
 
-def _resolve(host: str, port: int, where: str, deadline: Deadline, stop: threading.Event) -> list[Any]:
+def _resolve(host: str, port: int, where: str, deadline: Deadline, stop: threading.Event, threads: str) -> list[Any]:
     try:
         return socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
-        return _look_up(host, port, where, deadline, stop)  # a name, not an address
+        return _look_up(host, port, where, deadline, stop, threads)  # a name, not an address
 
 
-def _look_up(host: str, port: int, where: str, deadline: Deadline, stop: threading.Event) -> list[Any]:
+def _look_up(host: str, port: int, where: str, deadline: Deadline, stop: threading.Event, threads: str) -> list[Any]:
     # getaddrinfo knows no timeout; a name service that hangs must hang neither start() nor stop().
     answer: list[Any] = []
     done = threading.Event()
@@ -82,7 +73,7 @@ def _look_up(host: str, port: int, where: str, deadline: Deadline, stop: threadi
             answer.append(error)
         done.set()
 
-    thread = threading.Thread(target=resolve, name=f"aspyx-stomp-resolve-{host}", daemon=True)
+    thread = threading.Thread(target=resolve, name=f"{threads}-resolve-{host}", daemon=True)
     thread.start()
     while not done.wait(min(_POLL, deadline.left() or 0)):
         if deadline.passed or stop.is_set():
