@@ -52,6 +52,10 @@ log.file = false
 """
 
 
+# What a delay queue passes on while the next one has no leader, it passes on again only after so many milliseconds.
+_ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n"
+
+
 class RabbitMQBroker(Broker):
     """RabbitMQ 4 with `amqp_port`, `amqps_port`, `stomp_port`, `stomps_port`, and HTTP management (`management_port`).
 
@@ -96,6 +100,7 @@ class RabbitMQBroker(Broker):
                 tls=self._inside / "tls",
             ),
         )
+        self._write("advanced.config", _ADVANCED)
         self._write("enabled_plugins", "[rabbitmq_stomp,rabbitmq_management].\n")
         self._write("start.sh", _START)
         owner = _root() / "var" / "lib" / "rabbitmq"
@@ -140,6 +145,7 @@ class RabbitMQBroker(Broker):
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
             "RABBITMQ_CONFIG_FILE": str(inside / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(inside / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(inside / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(inside / "data"),
             "RABBITMQ_LOG_BASE": str(inside / "log"),

@@ -41,7 +41,7 @@ class TestStompRabbitMQ(ProviderConformance):
         self.running.restart()
 
     def kill_broker(self) -> None:
-        threading.Event().wait(3)  # a quorum queue younger than that does not survive a kill: nothing leads it any more
+        threading.Event().wait(6)  # a quorum queue younger than that does not survive a kill: nothing leads it any more
         self.running.restart(kill=True)
 
     def queue_names(self) -> set[str]:

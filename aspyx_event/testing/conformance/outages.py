@@ -108,11 +108,11 @@ class OutageTests(Suite):
         sender = bench.manager(listener, server="sender", listen=False)
         self.needs("durable", sender.provider)
         sender.send_events([kind(number) for number in range(100)])
-        delays = (3, 4, 5, 6, 7, 8) if sender.provider.capabilities.delay else ()  # before, at, and after the start
+        delays = (4, 6, 8, 10, 12) if sender.provider.capabilities.delay else ()  # before, at, and after the start
         for number, delay in enumerate(delays, 100):
             sender.send_event(kind(number), delay=delay)
         self.kill_broker()
         bench.manager(listener, server="listener")
-        bench.recorder.wait_for_numbers(range(100 + len(delays)))
+        bench.recorder.wait_for_numbers(range(100 + len(delays)), timeout=60)
         bench.recorder.assert_quiet()
         assert set(bench.recorder.numbers().values()) == {1}
