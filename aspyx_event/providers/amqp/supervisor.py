@@ -188,12 +188,13 @@ class Supervisor:
         settings = self._settings
         left = self._first_deadline.left() if not self._first.done() else None
         deadline = Deadline(settings.connect_timeout if left is None else min(settings.connect_timeout, left))
-        sock = connect(host, port, deadline=deadline, stop=self._stop, step="connect", threads="aspyx-amqp")
         # TLS below the engine. proton.SSL would do it inside, but it compares host names only: a certificate for an IP
         # address never fits (measured with 0.40), its errors do not say what is wrong, and a proton built without
-        # OpenSSL headers has none at all.
-        if settings.secure:  # a new context each time: certificate files get renewed
-            sock = handshake(sock, tls_context(settings), host, f"{host}:{port}", deadline=deadline, stop=self._stop)
+        # OpenSSL headers has none at all. A new context each time: certificate files get renewed.
+        context = tls_context(settings) if settings.secure else None
+        sock = connect(host, port, deadline=deadline, stop=self._stop, step="connect", threads="aspyx-amqp")
+        if context is not None:
+            sock = handshake(sock, context, host, f"{host}:{port}", deadline=deadline, stop=self._stop)
         connection = Connection(sock, settings, host, port, container=self._container)
         self._attempted = connection
         connection.start()

@@ -119,7 +119,8 @@ class Link:
         if wanted:
             self._beat_every = max(self._heartbeat, wanted) / 2  # some brokers grant no grace at all
         if theirs:
-            self._silence = max(self._heartbeat, theirs) * 2
+            # ActiveMQ looks once an interval whether it has written since: two beats may be two intervals apart.
+            self._silence = max(self._heartbeat, theirs) * 2.5
 
     # -- what any thread may do ------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class Link:
             self.end(
                 LinkLost(
                     f"the connection to {self.where} is lost: the broker was silent for {self._silence:g} s "
-                    "(two heartbeats)"
+                    "(two and a half heartbeats)"
                 )
             )
 

@@ -18,7 +18,7 @@ class StompSettings(NetworkSettings):
     hosts: what is tried in turn, in this order; by default ``host`` and ``port`` alone.
     tls: None means "if one of the files is given". ca_file: whom to trust instead of the system's authorities.
     cert_file, key_file, key_password: the client's own certificate; without a user, the broker may log in by it.
-    heartbeat: seconds; a peer that is silent for two of them is lost. connect_timeout: seconds for one host.
+    heartbeat: seconds; a peer that is silent for two and a half of them is lost. connect_timeout: seconds for one host.
     error_queue: instead of the one that the prefix gives.
     declare: False creates nothing, checks instead, and start() names what is missing; see docs/how-to/topology.rst.
     broker: ``artemis``, ``rabbitmq`` or ``activemq``, where the broker's own word is not to be taken.

@@ -14,7 +14,7 @@ from aspyx_event.testing.conformance.recorder import Handled
 from aspyx_event.testing.conformance.sending import Sending
 
 SILENCE = 45.0
-"""Seconds within which a silent peer has to be noticed: two heartbeats of 10 s, and some patience."""
+"""Seconds within which a silent peer has to be noticed: two or three heartbeats of 10 s, and some patience."""
 
 
 def _slow(_call: Handled) -> None:

@@ -13,7 +13,7 @@ from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.brokers.artemis import ANYCAST, MULTICAST, UNCHECKED, cannot_manage
 from aspyx_event.providers.brokers.artemis_declaring import ArtemisTopology
 from aspyx_event.providers.stomp import mapping
-from aspyx_event.providers.stomp.dialects.artemis_management import Management, ManagementRefused
+from aspyx_event.providers.stomp.dialects.artemis_management import ManagementRefused, managed
 from aspyx_event.providers.stomp.dialects.base import Dialect, Source
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Sessions
@@ -94,17 +94,18 @@ class ArtemisDialect(Dialect):
         work = self._topology.declare if self._settings.declare else self._topology.require
         if self._may_manage:
             try:
-                with sessions.session(deadline) as session:
-                    return work(Management(session), target)
+                return managed(sessions, deadline, lambda management: work(management, target))
             except ManagementRefused:
                 self._may_manage = False
         return self._declare_by_attaching(sessions, target, deadline) if self._settings.declare else [UNCHECKED]
 
     def differences(self, sessions: Sessions, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:
         try:
-            with sessions.session(deadline) as session:
-                management = Management(session)
-                return [difference for target in targets for difference in self._topology.check(management, target)]
+            return managed(
+                sessions,
+                deadline,
+                lambda management: [found for target in targets for found in self._topology.check(management, target)],
+            )
         except ManagementRefused as error:
             return self._topology.unknown(targets, error)
 
@@ -146,8 +147,7 @@ class ArtemisDialect(Dialect):
         if not self._may_manage:
             return None
         try:
-            with sessions.session(deadline) as session:
-                return Management(session).count(queue, selector)
+            return managed(sessions, deadline, lambda management: management.count(queue, selector))
         except ManagementRefused:
             self._may_manage = False
         return None

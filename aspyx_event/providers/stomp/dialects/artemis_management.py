@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from typing import Callable, TypeVar
 
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.providers.brokers import artemis_management
 from aspyx_event.providers.brokers.artemis import STOMP_REPLIES
 from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, refusal_of
-from aspyx_event.providers.stomp.session import Session
+from aspyx_event.providers.stomp.session import Session, Sessions
+from aspyx_event.timing import Deadline
 
-_PATIENCE = 10.0
+_PATIENCE = 5.0
+_TRIES = 3
+
+T = TypeVar("T")
+
+
+class NoAnswer(ProviderError):
+    """The broker took a request, and no reply came."""
 
 
 class ManagementRefused(ProviderError):
@@ -47,5 +56,24 @@ class Management(artemis_management.Management):
             raise ManagementRefused(f"the broker's management refused {operation}: {error}") from error
         reply = self._session.next(_PATIENCE)
         if reply is None:
-            raise ProviderError(f"the broker's management did not answer to {operation}")
+            raise NoAnswer(f"the broker's management did not answer to {operation}")
         return reply[0].get("_AMQ_OperationSucceeded") == "true", reply[1].decode("utf-8", "replace") or "[]"
+
+
+def managed(sessions: Sessions, deadline: Deadline, work: Callable[[Management], T]) -> T:
+    """Do some work with the management, in a session of its own; once more in a new one when a reply got lost.
+
+    The address of the replies may just be going with the last one who listened there. All operations may be repeated.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return _once(sessions, deadline, work)
+        except NoAnswer:
+            if deadline.passed:
+                raise
+    return _once(sessions, deadline, work)
+
+
+def _once(sessions: Sessions, deadline: Deadline, work: Callable[[Management], T]) -> T:
+    with sessions.session(deadline) as session:
+        return work(Management(session))
