@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import conformance
-from .environment import Environment, unit_environment
+from .environment import Environment, stomp_environment, unit_environment
 from .interpreters import find_python
 from .packages import check_packages
 from .report import Check
@@ -55,6 +55,7 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
         yield _part(f"integrations/{folder.name}", [str(folder)], environment, scratch)
     yield from conformance_tests(environment, scratch)
     yield _part("tests", others, environment, scratch)
+    yield _oldest_stomp(scratch)
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
 
@@ -86,6 +87,16 @@ def _unless(reason: str | None, check: Check) -> Check:
 def _part(name: str, paths: list[str], environment: Environment, scratch: Path) -> Check:
     results = scratch / f"{name.replace('/', '-').replace(' ', '-')}.xml"
     return Check(name, lambda: _pytest(environment, paths, results))
+
+
+def _oldest_stomp(scratch: Path) -> Check:
+    """On Python 3.9, for which there is no newer stomp.py than 8.2."""
+    version = _OTHER_PYTHONS[0]
+    name, paths = f"stomp.py 8 on Python {version}", ["tests/integrations/stomp", "-m", "activemq"]
+    python = find_python(version)
+    if python is None:
+        return Check(name, lambda: 0, skip="this Python is not installed")
+    return Check(name, lambda: _pytest(stomp_environment(python), paths, scratch / "oldest-stomp.xml"))
 
 
 def _unit_tests(version: str, scratch: Path) -> Check:

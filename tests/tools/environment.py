@@ -55,6 +55,13 @@ def unit_environment(python: str) -> Environment:
     return _environment("unit", python, [*core, "-r", "tests/requirements-unit.txt"])
 
 
+def stomp_environment(python: str) -> Environment:
+    """The core, stomp.py, and what the tests of the STOMP provider on brokers need: no proton."""
+    core = [line for line in _setup_cfg()["options"]["install_requires"].splitlines() if line]
+    stomp = _setup_cfg()["options.extras_require"]["stomp"]
+    return _environment("stomp", python, [*core, stomp, "trustme", "-r", "tests/requirements-unit.txt"])
+
+
 def cache_directory() -> Path:
     """Where downloads and environments are kept between runs; the brokers' code uses the same folder."""
     from tests.brokers.host import cache_directory as shared
