@@ -114,5 +114,6 @@ class OutageTests(Suite):
         self.kill_broker()
         bench.manager(listener, server="listener")
         bench.recorder.wait_for_numbers(range(100 + len(delays)), timeout=60)
-        bench.recorder.assert_quiet()
-        assert set(bench.recorder.numbers().values()) == {1}
+        bench.recorder.wait_for_quiet()
+        # What waited in the broker may come twice: it is passed on at least once.
+        assert {count for number, count in bench.recorder.numbers().items() if number < 100} == {1}
