@@ -59,6 +59,14 @@ class Program:
         for reader in self._readers:
             reader.start()
 
+    def wait_until_listening(self) -> None:
+        """Wait for the line that says so; fails with the log."""
+        try:
+            line = self.printed.get(timeout=PATIENCE)
+        except queue.Empty:
+            line = f"(nothing; exit code {self._process.poll()})"
+        assert line == "listening", "".join(self.log[-60:])
+
     def wait(self, timeout: float = PATIENCE) -> list[str]:
         """What it printed, once it has ended well."""
         code = self._process.wait(timeout)
@@ -146,7 +154,7 @@ def test_every_event_is_accounted_for(application: Application) -> None:
     """Each of a thousand events is booked once, at the attempt it should be, or in the error queue with its reason."""
     listeners = [application.start("listen"), application.start("listen")]
     for listener in listeners:
-        assert listener.printed.get(timeout=PATIENCE) == "listening", listener.log
+        listener.wait_until_listening()
     assert application.run("send") == [f"{COUNT} payments sent"]
 
     wait_until_booked(listeners, COUNT - len(FAIL_FOR_EVER))
