@@ -12,6 +12,8 @@ ADDRESS, QUEUE, EXCHANGE, BINDING, SETTING, TOPIC = (
     "address", "queue", "exchange", "binding", "address-setting", "topic",
 )  # fmt: skip
 MISSING, DIFFERS, UNKNOWN = "missing", "differs", "unknown"
+DEAD_LETTERS = "dead letters"
+"""What uses the error queue."""
 
 _HEADINGS = ("kind", "name", "properties", "used by")
 

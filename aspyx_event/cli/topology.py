@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import click
@@ -184,8 +184,7 @@ def _written(found: Topology, url: str) -> str:
     if found.broker == "artemis":
         return artemis_xml(found)
     if found.broker == "rabbitmq":
-        virtual_host: Any = _options(url).get("virtual_host", "/")
-        return rabbitmq_definitions(found, virtual_host[len("vhost:") :] if "vhost:" in virtual_host else virtual_host)
+        return rabbitmq_definitions(found, _options(url).get("virtual_host", "/").removeprefix("vhost:"))
     raise click.UsageError(
         f"{found.broker} has no configuration to export; 'python -m aspyx_event topology check' lists what is needed"
     )

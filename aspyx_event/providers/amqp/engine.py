@@ -123,19 +123,16 @@ class Engine:
 
     def sender(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a sending link."""
-        session, own_session = self._session_for(own_session)
-        wrapper = session.sender(self._link_name(node))
-        set_up(wrapper, node, outgoing=True)
-        return self._attach(wrapper, owner, session, own_session, outgoing=True)
+        return self._attach(node, owner, own_session, outgoing=True)
 
     def receiver(self, node: Node, owner: LinkOwner, *, own_session: bool = False) -> Link:
         """Attach a receiving link, without credit."""
-        session, own_session = self._session_for(own_session)
-        wrapper = session.receiver(self._link_name(node))
-        set_up(wrapper, node, outgoing=False)
-        return self._attach(wrapper, owner, session, own_session, outgoing=False)
+        return self._attach(node, owner, own_session, outgoing=False)
 
-    def _attach(self, wrapper: Any, owner: LinkOwner, session: Any, own: bool, *, outgoing: bool) -> Link:
+    def _attach(self, node: Node, owner: LinkOwner, own: bool, *, outgoing: bool) -> Link:
+        session, own = self._session_for(own)
+        wrapper = (session.sender if outgoing else session.receiver)(self._link_name(node))
+        set_up(wrapper, node, outgoing=outgoing)
         link = Link(wrapper._impl, wrapper, owner, session, own, outgoing, {}, {}, [])
         self._links[c.addressof(link.impl)] = link
         wrapper.open()
@@ -194,19 +191,20 @@ class Engine:
 
     def send(self, link: Link, data: bytes) -> int:
         """Write one message; only with credit. Answers the token that link_outcome will name."""
-        token = next(self._tokens)
-        delivery = c.pn_delivery(link.impl, token.to_bytes(8, "big"))
-        c.pn_link_send(link.impl, data)
-        c.pn_link_advance(link.impl)
+        token, delivery = self._write(link, data)
         link.tokens[c.addressof(delivery)] = token
         return token
 
     def send_settled(self, link: Link, data: bytes) -> None:
         """Write one message whose outcome the peer will not tell; only with credit."""
-        delivery = c.pn_delivery(link.impl, next(self._tokens).to_bytes(8, "big"))
+        c.pn_delivery_settle(self._write(link, data)[1])
+
+    def _write(self, link: Link, data: bytes) -> tuple[int, Any]:
+        token = next(self._tokens)
+        delivery = c.pn_delivery(link.impl, token.to_bytes(8, "big"))
         c.pn_link_send(link.impl, data)
         c.pn_link_advance(link.impl)
-        c.pn_delivery_settle(delivery)
+        return token, delivery
 
     def settle(self, link: Link, token: int, *, accept: bool) -> bool:
         """Accept or release a received message. False when it is not there any more."""

@@ -12,7 +12,7 @@ from aspyx_event.envelope import CE_CORRELATION_ID, CE_FOREIGN_PREFIX, CE_PREFIX
 from aspyx_event.providers.amqp import sections as s
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.wire import Described, WireError
-from aspyx_event.providers.brokers.rabbitmq import longest_wait
+from aspyx_event.providers.brokers.rabbitmq import longest_wait, worn_out
 from aspyx_event.providers.brokers.stomp_headers import EXPIRES, HIDDEN, hidden, transport_header
 
 DELAY = "x-opt-delivery-delay"
@@ -30,7 +30,6 @@ _FROM_STOMP = frozenset({"content-length", "receipt"})  # on RabbitMQ there is o
 _FROM_RABBITMQ = "x-exchange"
 _RABBITMQS_OWN = ("x-exchange", "x-routing-key", "x-basic-priority", "x-basic-type")
 _DELIVERIES = "x-delivery-count"
-_LAST_DEATH, _LAST_QUEUE, _WORN_OUT = "x-last-death-reason", "x-last-death-queue", "delivery_limit"
 _TRANSPORT_PREFIXES = (
     "_AMQ_",
     "JMS",
@@ -189,10 +188,8 @@ def _headers(found: s.Sections) -> dict[str, str]:
             headers.setdefault(CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :], text)
         else:
             headers[key[len(HIDDEN) :] if key.startswith(HIDDEN) else str(key)] = text
-    if annotations.get(_LAST_DEATH) == _WORN_OUT:  # RabbitMQ put it into the error queue, without a word
-        headers.setdefault("ev_error_reason", "crashed")
-        headers.setdefault("ev_error_queue", str(annotations.get(_LAST_QUEUE, "")))
-        headers.setdefault("ev_error_message", "delivered more often than the queue's delivery limit allows")
+    for name, text in worn_out(annotations).items():
+        headers.setdefault(name, text)
     return headers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
@@ -20,6 +20,7 @@ from aspyx_event.provider import (
     Provider,
     ProviderState,
     Subscription,
+    Target,
 )
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
@@ -39,8 +40,6 @@ from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Topology, combined, merged
 
 logger = logging.getLogger(__name__)
-
-_Target = Union[EventDescriptor, EventListenerDescriptor, str]
 
 _REATTACH_FIRST, _REATTACH_LONGEST = 1.0, 30.0
 _REATTACH_TIMEOUT = 10.0
@@ -89,7 +88,7 @@ class AMQPProvider(Provider):
             self._settings, self._naming.server_name, setup=self._set_up, changed=self._state_changed
         )
         self._on_state: OnState = lambda _state: None
-        self._declared: dict[_Target, list[str]] = {}
+        self._declared: dict[Target, list[str]] = {}
         self._subscriptions: list[AMQPSubscription] = []
         self._renewals = Renewals(self._forward, lambda: self._known_dialect().acquisitions)
         self._lock = threading.Lock()
@@ -166,7 +165,7 @@ class AMQPProvider(Provider):
     def _set_up(self, channel: Channel, dialect: Dialect, deadline: Deadline) -> None:
         """Bring a new connection to where the last one was. On the supervisor's thread."""
         self.capabilities = dialect.capabilities
-        refused: dict[_Target, EventError] = {}
+        refused: dict[Target, EventError] = {}
         for target in list(self._declared):
             try:
                 self._declared[target] = dialect.declare(channel, target, deadline)
@@ -191,7 +190,7 @@ class AMQPProvider(Provider):
             except EventError as error:
                 self._refused_again(subscription, error, _REATTACH_FIRST)
 
-    def _report_refusal(self, target: _Target, error: EventError) -> None:
+    def _report_refusal(self, target: Target, error: EventError) -> None:
         logger.warning("cannot declare %s again: %s", target, error)
         queue = self.queue_name(target) if isinstance(target, EventListenerDescriptor) else str(target)
         refusal = error if isinstance(error, ProviderError) else ProviderError(str(error))
@@ -199,7 +198,7 @@ class AMQPProvider(Provider):
 
     # -- declaring and receiving -----------------------------------------------------------------------------------
 
-    def declare(self, target: _Target, *, timeout: float) -> None:
+    def declare(self, target: Target, *, timeout: float) -> None:
         """Make sure it exists, now and after every reconnect."""
         deadline = Deadline(timeout)
         self._declared[target] = self._persistently(
@@ -210,12 +209,12 @@ class AMQPProvider(Provider):
         """Sentences about settings of the broker that endanger what was declared."""
         return list(dict.fromkeys(finding for findings in list(self._declared.values()) for finding in findings))
 
-    def topology(self, targets: Iterable[_Target]) -> Topology:
+    def topology(self, targets: Iterable[Target]) -> Topology:
         """What the broker has to hold; known before the start if ``broker`` was given."""
         dialect = self._supervisor.dialect or dialect_by_name(self._settings)
         return merged(dialect.name, (resource for target in targets for resource in dialect.topology(target)))
 
-    def check(self, targets: Iterable[_Target], *, timeout: float) -> list[Difference]:
+    def check(self, targets: Iterable[Target], *, timeout: float) -> list[Difference]:
         """Where the broker is not as it has to be."""
         wanted, deadline = tuple(targets), Deadline(timeout)
         return combined(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from concurrent.futures import wait
 from typing import Callable, Optional
 
 from aspyx_event.provider import Confirmation
 from aspyx_event.providers.amqp import mapping
-
-Forward = Callable[[bytes, str, Mapping[str, str], float], Confirmation[None]]
+from aspyx_event.providers.amqp.delivery import Forward
 
 
 class Renewals:

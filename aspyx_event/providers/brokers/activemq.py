@@ -9,10 +9,7 @@ from __future__ import annotations
 from aspyx_event.events import EventDescriptor
 from aspyx_event.provider import Target
 from aspyx_event.providers.naming import Naming, split_queue_name
-from aspyx_event.topology import QUEUE, TOPIC, Resource
-
-DEAD_LETTERS = "dead letters"
-"""What uses the error queue."""
+from aspyx_event.topology import DEAD_LETTERS, QUEUE, TOPIC, Resource
 
 
 def topic_of(event: str) -> str:

@@ -14,20 +14,17 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Target
+from aspyx_event.providers.brokers.lifetimes import lifetime_of
 from aspyx_event.providers.naming import Naming, split_queue_name
-from aspyx_event.topology import ADDRESS, QUEUE, SETTING, Resource
+from aspyx_event.topology import ADDRESS, DEAD_LETTERS, QUEUE, SETTING, Resource
 
 MULTICAST, ANYCAST = "MULTICAST", "ANYCAST"
 CRASH_LIMIT = 8
-NON_DURABLE_LIFETIME, PER_PROCESS_LIFETIME = 60.0, 3600.0
-"""Seconds without a consumer after which the broker deletes such a queue."""
 MAX_DELIVERY_ATTEMPTS = 10
 DEAD_LETTER_ADDRESS = "DLQ"
 STOMP_REPLIES = "aspyx_event.replies"
 """A MULTICAST address for what the management answers over STOMP: each session has a temporary queue on it, which goes
 with its connection."""
-DEAD_LETTERS = "dead letters"
-"""What uses the error queue."""
 
 _NOT_ALLOWED = "this user may not use the broker's management ('manage' on activemq.management)"
 UNCHECKED = f"declare=False, and {_NOT_ALLOWED}: whether everything is there, and as it has to be, could not be checked"
@@ -65,10 +62,7 @@ def queue_options(name: str, address: str, routing: str, *, durable: bool, lifet
 def options_for(listener: EventListenerDescriptor, naming: Naming) -> dict[str, Any]:
     """What createQueue takes for a listener's queue."""
     address, name = split_queue_name(naming.queue_name(listener))
-    if listener.durable:
-        return queue_options(name, address, MULTICAST, durable=True, lifetime=None)
-    lifetime = PER_PROCESS_LIFETIME if listener.per_process else NON_DURABLE_LIFETIME
-    return queue_options(name, address, MULTICAST, durable=listener.event.durable, lifetime=lifetime)
+    return queue_options(name, address, MULTICAST, durable=listener.event.durable, lifetime=lifetime_of(listener))
 
 
 def options_for_plain(name: str) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from aspyx_event.listeners import EventListenerDescriptor
+from aspyx_event.providers.brokers.lifetimes import lifetime_of
 
 Argument = Union[str, int]
 
 TOPIC_EXCHANGE = "amq.topic"
-NON_DURABLE_LIFETIME, PER_PROCESS_LIFETIME = 60.0, 3600.0
-"""Seconds without a consumer after which the broker deletes such a queue."""
 
 AT_LEAST_ONCE, REJECT = "at-least-once", "reject-publish"
 POLICY_NAME = "aspyx_event"
@@ -70,10 +69,10 @@ def listener_queue(name: str, listener: EventListenerDescriptor, *, error_queue:
     A durable one is a quorum queue. The broker takes a message away that was delivered too often (20 times in 4.0)
     without having been settled: into the error queue.
     """
-    if listener.durable:
+    lifetime = lifetime_of(listener)
+    if lifetime is None:
         dead_letters = (("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", error_queue))
         return Queue(name, (*dead_letters, ("x-queue-type", "quorum")))
-    lifetime = PER_PROCESS_LIFETIME if listener.per_process else NON_DURABLE_LIFETIME
     return Queue(name, (("x-queue-type", "classic"), ("x-expires", round(lifetime * 1000))))
 
 
@@ -153,3 +152,17 @@ def delay_step(seconds: float) -> int:
     while wanted > 10 * _STEPS[-1] * scale // 100:
         scale *= 10
     return next(step * scale // 10 for step in _STEPS if step * scale // 10 >= wanted)
+
+
+def worn_out(headers: Mapping[str, object]) -> dict[str, str]:
+    """The error headers of a message that the broker itself put into the error queue, without a word; else none.
+
+    headers: what the broker wrote, ``x-last-death-reason`` and ``x-last-death-queue`` among it.
+    """
+    if headers.get("x-last-death-reason") != "delivery_limit":
+        return {}
+    return {
+        "ev_error_reason": "crashed",
+        "ev_error_queue": str(headers.get("x-last-death-queue", "")),
+        "ev_error_message": "delivered more often than the queue's delivery limit allows",
+    }

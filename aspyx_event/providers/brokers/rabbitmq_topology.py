@@ -8,10 +8,7 @@ from aspyx_event.events import EventDescriptor
 from aspyx_event.provider import Target
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.naming import Naming
-from aspyx_event.topology import BINDING, EXCHANGE, QUEUE, Resource
-
-DEAD_LETTERS = "dead letters"
-"""What uses the error queue."""
+from aspyx_event.topology import BINDING, DEAD_LETTERS, EXCHANGE, QUEUE, Resource
 
 
 class RabbitMQTopology:

@@ -26,7 +26,7 @@ from aspyx_event.provider import (
 )
 from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue, shared_bus
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
-from aspyx_event.topology import MISSING, QUEUE, Difference, Resource, Topology, merged
+from aspyx_event.topology import DEAD_LETTERS, MISSING, QUEUE, Difference, Resource, Topology, merged
 
 AUTO_DELETE_AFTER = 60.0
 PER_PROCESS_DELETE_AFTER = 3600.0
@@ -95,7 +95,7 @@ class LocalProvider(Provider):
         if isinstance(target, EventDescriptor):
             return []
         name, linger, user = (
-            (target, None, "dead letters")
+            (target, None, DEAD_LETTERS)
             if isinstance(target, str)
             else (self.queue_name(target), _linger(target), target.name)
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Optional
 
 from aspyx_event.events import check_name
-from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.exceptions import ConfigurationError, LifecycleError
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 
 Hosts = tuple[tuple[str, int], ...]
@@ -64,6 +64,13 @@ class NetworkSettings:
     def secure(self) -> bool:
         """Whether to speak TLS."""
         return bool(self.tls)
+
+    def kind_unknown(self) -> LifecycleError:
+        """The error as long as only a connection can tell what kind of broker this is."""
+        return LifecycleError(
+            "which kind of broker this is will be known after start(): start the manager first, or say it with "
+            f"{self.provider}(broker=...), one of {', '.join(sorted(self.brokers))}"
+        )
 
     def _check_texts(self, *names: str) -> None:
         for name in names:

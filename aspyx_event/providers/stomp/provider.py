@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Callable, Optional, TypeVar, Union
+from typing import Callable, Optional, TypeVar
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
@@ -26,13 +26,14 @@ from aspyx_event.provider import (
     Provider,
     ProviderState,
     Subscription,
+    Target,
 )
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME
 from aspyx_event.providers.network.settings import Hosts
 from aspyx_event.providers.network.url_options import arguments_from_url
 from aspyx_event.providers.stomp.channel import Channel, Opener, await_first
 from aspyx_event.providers.stomp.consuming import keep_attached
-from aspyx_event.providers.stomp.dialects import Declarable, Dialect, dialect_by_name, dialect_for
+from aspyx_event.providers.stomp.dialects import Dialect, dialect_by_name, dialect_for
 from aspyx_event.providers.stomp.errors import as_provider_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.publisher import Publisher
@@ -95,7 +96,7 @@ class StompProvider(Provider):
         self._dialect: Optional[Dialect] = None
         self._on_state: OnState = lambda _state: None
         self._lock = threading.Lock()
-        self._declared: dict[Declarable, list[str]] = {}
+        self._declared: dict[Target, list[str]] = {}
         self._subscriptions: list[StompSubscription] = []
         self._reported = False
 
@@ -224,24 +225,24 @@ class StompProvider(Provider):
 
     # -- declaring -------------------------------------------------------------------------------------------------
 
-    def declare(self, target: Union[EventDescriptor, EventListenerDescriptor, str], *, timeout: float) -> None:
+    def declare(self, target: Target, *, timeout: float) -> None:
         """See Provider."""
         self._started()
         self._declared.setdefault(target, [])
         deadline = Deadline(timeout)
         self._insist(lambda: self._declare(target, deadline), deadline)
 
-    def _declare(self, target: Declarable, deadline: Deadline) -> None:
+    def _declare(self, target: Target, deadline: Deadline) -> None:
         dialect = self._started()
         dialect.check(target)
         self._declared[target] = dialect.declare(self._sessions, target, deadline)
 
-    def topology(self, targets: Iterable[Declarable]) -> Topology:
+    def topology(self, targets: Iterable[Target]) -> Topology:
         """See Provider; known before the start if ``broker`` was given."""
         dialect = self._dialect or dialect_by_name(self._settings)
         return merged(dialect.name, (resource for target in targets for resource in dialect.topology(target)))
 
-    def check(self, targets: Iterable[Declarable], *, timeout: float) -> list[Difference]:
+    def check(self, targets: Iterable[Target], *, timeout: float) -> list[Difference]:
         """See Provider."""
         dialect, wanted, deadline = self._started(), tuple(targets), Deadline(timeout)
         return combined(self._insist(lambda: dialect.differences(self._sessions, wanted, deadline), deadline))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aspyx_event.exceptions import ConfigurationError, LifecycleError
+from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.providers.amqp.dialects.artemis import ArtemisDialect
 from aspyx_event.providers.amqp.dialects.base import Dialect
 from aspyx_event.providers.amqp.dialects.rabbitmq import RabbitMQDialect
@@ -38,10 +38,7 @@ def dialect_for(product: str, version: str, settings: AMQPSettings) -> Dialect:
 def dialect_by_name(settings: AMQPSettings) -> Dialect:
     """The dialect of the broker that was set. Raises LifecycleError when none was, and only a connection can tell."""
     if settings.broker is None:
-        raise LifecycleError(
-            "which kind of broker this is will be known after start(): start the manager first, or say it with "
-            f"AMQPProvider(broker=...), one of {', '.join(sorted(_DIALECTS))}"
-        )
+        raise settings.kind_unknown()
     return dialect_for("", "", settings)
 
 

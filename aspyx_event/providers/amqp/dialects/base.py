@@ -19,8 +19,6 @@ from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource
 
-Declarable = Target
-
 
 class Dialect(ABC):
     """One kind of broker. ``declare`` waits for the broker: it is not for the I/O thread."""
@@ -62,17 +60,17 @@ class Dialect(ABC):
         return True
 
     @abstractmethod
-    def declare(self, channel: Channel, target: Declarable, deadline: Deadline) -> list[str]:
+    def declare(self, channel: Channel, target: Target, deadline: Deadline) -> list[str]:
         """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors.
 
         With ``declare=False`` it creates nothing, and raises MissingResources."""
 
     @abstractmethod
-    def topology(self, target: Declarable) -> list[Resource]:
+    def topology(self, target: Target) -> list[Resource]:
         """What the broker has to hold for a target, in the order in which it can be created."""
 
     @abstractmethod
-    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+    def differences(self, channel: Channel, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:
         """Where the broker is not as it has to be. Creates nothing. Raises ProviderErrors."""
 
     @abstractmethod

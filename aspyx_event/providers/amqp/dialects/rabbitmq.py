@@ -22,13 +22,13 @@ from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import AttachRefused, ConfigurationError, EventError, ProviderError, SendRejected
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities
+from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import rabbitmq_checking
 from aspyx_event.providers.amqp.dialects import rabbitmq_management as management
-from aspyx_event.providers.amqp.dialects.base import Declarable, Dialect
+from aspyx_event.providers.amqp.dialects.base import Dialect
 from aspyx_event.providers.amqp.dialects.rabbitmq_management import CONFLICT, FORBIDDEN, Answer, Management, encoded
 from aspyx_event.providers.amqp.errors import attach_error
 from aspyx_event.providers.amqp.nodes import Condition, Need, Node, Outcome, Request, State
@@ -59,12 +59,8 @@ class RabbitMQDialect(Dialect):
         self._management: Optional[Management] = None
         self._worn: set[str] = set()
         """Plain queues whose messages may not be looked at again and again."""
-        self._topology = RabbitMQTopology(settings.naming, self.error_queue, exchanges=True)
-
-    @property
-    def error_queue(self) -> str:
-        """The plain queue for dead letters."""
-        return self._settings.error_queue or self._settings.naming.error_queue
+        error_queue = settings.error_queue or settings.naming.error_queue
+        self._topology = RabbitMQTopology(settings.naming, error_queue, exchanges=True)
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -77,10 +73,11 @@ class RabbitMQDialect(Dialect):
 
     def copy(self, data: bytes, destination: str, headers: Mapping[str, str], *, delay: float) -> Message:
         plain = "::" not in destination
-        durable = plain or mapping.persistent(data)
-        copy = mapping.copy(data, headers, durable=durable, keep_expiry=not plain, delay=delay, rabbitmq=True)
+        kept = True if plain else None
+        copy = mapping.copy(data, headers, durable=kept, keep_expiry=not plain, delay=delay, rabbitmq=True)
         node = self.queue_target(destination)
         if delay > 0:
+            durable = plain or mapping.persistent(data)
             node = _waiting(rules.delayed_copy(destination, delay, durable=durable, confirming=True))
         return Message(node, copy, headers.get(CE_ID))
 
@@ -140,10 +137,10 @@ class RabbitMQDialect(Dialect):
                 self._management = Management(connection)
             return self._management
 
-    def topology(self, target: Declarable) -> list[Resource]:
+    def topology(self, target: Target) -> list[Resource]:
         return self._topology.resources(target)
 
-    def differences(self, channel: Channel, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+    def differences(self, channel: Channel, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:
         ask = self._asking(channel, deadline)
         return [
             difference
@@ -155,7 +152,7 @@ class RabbitMQDialect(Dialect):
         found = self._management_of(channel.connection)
         return lambda request: found.call(request, deadline)
 
-    def declare(self, channel: Channel, target: Declarable, deadline: Deadline) -> list[str]:
+    def declare(self, channel: Channel, target: Target, deadline: Deadline) -> list[str]:
         if not self._settings.declare:
             return required(self.differences(channel, (target,), deadline))
         ask = self._asking(channel, deadline)
@@ -198,9 +195,10 @@ class RabbitMQDialect(Dialect):
         return [f"{text}: it is used as it is; delete it once, and it is created anew"]
 
     def _declare_listener(self, ask: Callable[[Request], Answer], listener: EventListenerDescriptor) -> list[str]:
-        event, queue = listener.event.name, self._settings.naming.queue_name(listener)
+        wanted = self._topology.queue(listener)
+        event, queue = listener.event.name, wanted.name
         who = f"queue {queue!r} of listener {listener.name!r}"
-        answer = ask(management.put_queue(rules.listener_queue(queue, listener, error_queue=self.error_queue)))
+        answer = ask(management.put_queue(wanted))
         findings = []
         if answer.status == CONFLICT:
             findings.append(

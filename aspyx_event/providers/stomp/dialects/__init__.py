@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aspyx_event.exceptions import ConfigurationError, LifecycleError
+from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.providers.stomp.dialects.activemq import ActiveMQDialect
 from aspyx_event.providers.stomp.dialects.artemis import ArtemisDialect
-from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
+from aspyx_event.providers.stomp.dialects.base import Dialect, Source
 from aspyx_event.providers.stomp.dialects.rabbitmq import RabbitMQDialect
 from aspyx_event.providers.stomp.settings import StompSettings
 
@@ -35,11 +35,8 @@ def dialect_for(server: str, settings: StompSettings) -> Dialect:
 def dialect_by_name(settings: StompSettings) -> Dialect:
     """The dialect of the broker that was set. Raises LifecycleError when none was, and only a connection can tell."""
     if settings.broker is None:
-        raise LifecycleError(
-            "which kind of broker this is will be known after start(): start the manager first, or say it with "
-            f"StompProvider(broker=...), one of {', '.join(sorted(_DIALECTS))}"
-        )
+        raise settings.kind_unknown()
     return dialect_for("", settings)
 
 
-__all__ = ["Declarable", "Dialect", "Source", "dialect_by_name", "dialect_for"]
+__all__ = ["Dialect", "Source", "dialect_by_name", "dialect_for"]

@@ -13,10 +13,10 @@ from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities
+from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.brokers import activemq as rules
 from aspyx_event.providers.stomp import mapping
-from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
+from aspyx_event.providers.stomp.dialects.base import Dialect, Source
 from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.publisher import Outgoing
 from aspyx_event.providers.stomp.session import Sessions
@@ -85,14 +85,14 @@ class ActiveMQDialect(Dialect):
         self._scheduler = message is None or "scheduledJobId" in message[0]
         return Capabilities(delay=self._scheduler, delivery_count=False)
 
-    def topology(self, target: Declarable) -> list[Resource]:
+    def topology(self, target: Target) -> list[Resource]:
         return rules.resources(target, self._naming)
 
-    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:  # noqa: ARG002
+    def differences(self, sessions: Sessions, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:  # noqa: ARG002
         advice = f"{_CANNOT_ASK}: look for it in the broker's console"
         return [Difference(resource, UNKNOWN, advice) for target in targets for resource in self.topology(target)]
 
-    def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
+    def declare(self, sessions: Sessions, target: Target, deadline: Deadline) -> list[str]:
         if not self._settings.declare:
             return [f"declare=False, and {_CANNOT_ASK}"]
         if isinstance(target, EventDescriptor):

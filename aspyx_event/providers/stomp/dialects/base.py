@@ -20,8 +20,6 @@ from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource
 
-Declarable = Target
-
 
 @dataclass(frozen=True)
 class Source:
@@ -54,7 +52,7 @@ class Dialect(ABC):
 
     # -- names and frames ------------------------------------------------------------------------------------------
 
-    def check(self, target: Declarable) -> None:  # noqa: B027 - most brokers take every name
+    def check(self, target: Target) -> None:  # noqa: B027 - most brokers take every name
         """Raise ConfigurationError for a name that cannot be expressed on this broker."""
 
     @abstractmethod
@@ -117,17 +115,17 @@ class Dialect(ABC):
         """What can be done on this broker, as it is configured."""
 
     @abstractmethod
-    def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
+    def declare(self, sessions: Sessions, target: Target, deadline: Deadline) -> list[str]:
         """Make sure it exists. Answers findings about it. Raises ConfigurationError and ProviderErrors.
 
         With ``declare=False`` it creates nothing, and raises MissingResources."""
 
     @abstractmethod
-    def topology(self, target: Declarable) -> list[Resource]:
+    def topology(self, target: Target) -> list[Resource]:
         """What the broker has to hold for a target, in the order in which it can be created."""
 
     @abstractmethod
-    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+    def differences(self, sessions: Sessions, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:
         """Where the broker is not as it has to be. Creates nothing that stays. Raises ProviderErrors."""
 
     @abstractmethod

@@ -27,13 +27,13 @@ from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities
+from aspyx_event.provider import Capabilities, Target
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects import rabbitmq_checking
 from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
-from aspyx_event.providers.stomp.dialects.base import Declarable, Dialect, Source
+from aspyx_event.providers.stomp.dialects.base import Dialect, Source
 from aspyx_event.providers.stomp.dialects.rabbitmq_probing import OtherArguments
 from aspyx_event.providers.stomp.errors import ErrorFrame, attach_error, refusal_of
 from aspyx_event.providers.stomp.publisher import Outgoing
@@ -42,7 +42,6 @@ from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import MISSING, Difference, MissingResources, Resource, required
 
-_WORN_OUT = "delivery_limit"
 _BROWSE_AHEAD = 10_000
 _BROWSE_PATIENCE = 1.0
 _NO_POLICY = (
@@ -112,15 +111,12 @@ class RabbitMQDialect(Dialect):
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
         if listener is None or not self._settings.declare or queue in self._foreign:
             return Source(f"/amq/queue/{queue}", {})
-        return Source(f"/topic/{listener.event.name}", self._arguments(queue, listener))
-
-    def _arguments(self, queue: str, listener: EventListenerDescriptor) -> dict[str, str]:
-        return probing.declaring(rules.listener_queue(queue, listener, error_queue=self.error_queue))
+        return Source(f"/topic/{listener.event.name}", probing.declaring(self._topology.queue(listener)))
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:
         if not self._settings.declare or queue in self._foreign or listener.event.name not in self._exchanges:
             return []
-        return [Source(f"/exchange/{listener.event.name}", self._arguments(queue, listener))]
+        return [Source(f"/exchange/{listener.event.name}", probing.declaring(self._topology.queue(listener)))]
 
     def source_refused(self, queue: str, listener: EventListenerDescriptor, error: ProviderError) -> EventError:
         if not self._settings.declare and "NOT_FOUND" in (refusal_of(error) or ""):  # who may not ask learns it here
@@ -134,11 +130,8 @@ class RabbitMQDialect(Dialect):
     def read(self, frame: Mapping[str, str], body: bytes) -> Envelope:
         envelope = super().read(frame, body)
         envelope.expires_at = mapping.expiry_of(frame, mapping.EXPIRES)
-        if frame.get("x-last-death-reason") == _WORN_OUT:  # the broker put it into the error queue, without a word
-            headers = envelope.wire_headers
-            headers.setdefault("ev_error_reason", "crashed")
-            headers.setdefault("ev_error_queue", frame.get("x-last-death-queue", ""))
-            headers.setdefault("ev_error_message", "delivered more often than the queue's delivery limit allows")
+        for name, text in rules.worn_out(frame).items():
+            envelope.wire_headers.setdefault(name, text)
         return envelope
 
     def native_id(self, frame: Mapping[str, str]) -> str | None:
@@ -155,17 +148,17 @@ class RabbitMQDialect(Dialect):
     def capabilities(self, sessions: Sessions, deadline: Deadline) -> Capabilities:  # noqa: ARG002
         return Capabilities()
 
-    def topology(self, target: Declarable) -> list[Resource]:
+    def topology(self, target: Target) -> list[Resource]:
         return self._topology.resources(target)
 
-    def differences(self, sessions: Sessions, targets: Sequence[Declarable], deadline: Deadline) -> list[Difference]:
+    def differences(self, sessions: Sessions, targets: Sequence[Target], deadline: Deadline) -> list[Difference]:
         return [
             difference
             for target in targets
             for difference in rabbitmq_checking.differences(sessions, self._topology, target, deadline)
         ]
 
-    def declare(self, sessions: Sessions, target: Declarable, deadline: Deadline) -> list[str]:
+    def declare(self, sessions: Sessions, target: Target, deadline: Deadline) -> list[str]:
         if not self._settings.declare:
             return required(self.differences(sessions, (target,), deadline))
         if isinstance(target, EventDescriptor):

@@ -10,7 +10,7 @@ from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
 from aspyx_event.providers.stomp.errors import refusal_of
 from aspyx_event.providers.stomp.session import Sessions
 from aspyx_event.timing import Deadline
-from aspyx_event.topology import DIFFERS, MISSING, QUEUE, UNKNOWN, Difference
+from aspyx_event.topology import DIFFERS, MISSING, QUEUE, UNKNOWN, Difference, text_of
 
 _NO_BINDINGS = "bindings cannot be asked for over STOMP: check over AMQP, or look with 'rabbitmqctl list_bindings'"
 _REFUSED = "ACCESS_REFUSED"
@@ -35,11 +35,11 @@ def differences(sessions: Sessions, topology: RabbitMQTopology, target: Target, 
 def _queue_problem(sessions: Sessions, queue: rules.Queue, deadline: Deadline) -> tuple[str, str] | None:
     try:
         if not probing.insisting(lambda: probing.queue_exists(sessions, queue.name, deadline)):
-            return (MISSING, "create it with these arguments: " + _arguments(queue))
+            return (MISSING, "create it with these arguments: " + text_of(dict(queue.arguments)))
         # It exists, so this only compares.
         probing.insisting(lambda: probing.declare_queue(sessions, queue, deadline))
     except probing.OtherArguments as error:
-        return (DIFFERS, f"{error}; it needs {_arguments(queue)}: delete it, and have it created anew")
+        return (DIFFERS, f"{error}; it needs {text_of(dict(queue.arguments))}: delete it, and have it created anew")
     except ProviderError as error:
         refusal = refusal_of(error)
         if refusal is None:
@@ -47,7 +47,3 @@ def _queue_problem(sessions: Sessions, queue: rules.Queue, deadline: Deadline) -
         # A refusal of a right names a queue of the moment, another one each time.
         return (UNKNOWN, _NO_RIGHT if _REFUSED in refusal else f"the broker did not answer the question: {refusal}")
     return None
-
-
-def _arguments(queue: rules.Queue) -> str:
-    return ", ".join(f"{key}={value if value != '' else chr(39) * 2}" for key, value in queue.arguments)
