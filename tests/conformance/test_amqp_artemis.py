@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 pytest.importorskip("proton")
 
 from aspyx_event import AMQPProvider, Provider
 from aspyx_event.testing.conformance import ProviderConformance
-from tests.brokers.management import ArtemisManagement
-
-if TYPE_CHECKING:
-    from tests.brokers.artemis import ArtemisBroker
+from tests.conformance.brokers import OnArtemis
 
 pytestmark = pytest.mark.artemis
 
 
-class TestAmqpArtemis(ProviderConformance):
+class TestAmqpArtemis(OnArtemis, ProviderConformance):
     """One broker for all tests."""
 
-    downtime = 45.0
-
-    @pytest.fixture(autouse=True)
-    def broker(self, artemis: ArtemisBroker) -> None:
-        self.artemis = artemis.start()
-
     def make_provider(self, server_name: str, prefix: str, *, port: int | None = None) -> Provider:
-        broker = self.artemis
+        broker = self.running
         return AMQPProvider(
             server_name, "127.0.0.1", port or broker.amqp_port, broker.user, broker.password, prefix=prefix
         )
 
     def broker_port(self) -> int:
-        return self.artemis.amqp_port
-
-    def restart_broker(self) -> None:
-        self.artemis.restart()
-
-    def kill_broker(self) -> None:
-        self.artemis.restart(kill=True)
-
-    def queue_names(self) -> set[str]:
-        with ArtemisManagement(self.artemis) as management:
-            return set(management.queues())
+        return self.running.amqp_port

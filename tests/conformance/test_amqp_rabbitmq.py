@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
-
 import pytest
 
 pytest.importorskip("proton")
 
 from aspyx_event import AMQPProvider, Provider
 from aspyx_event.testing.conformance import ProviderConformance
-from tests.integrations.stomp.rabbit import api
-
-if TYPE_CHECKING:
-    from tests.brokers.rabbitmq import RabbitMQBroker
+from tests.conformance.brokers import OnRabbitMQ
 
 pytestmark = pytest.mark.rabbitmq
 
 
-class TestAmqpRabbitMQ(ProviderConformance):
+class TestAmqpRabbitMQ(OnRabbitMQ, ProviderConformance):
     """One broker for all tests."""
 
     downtime = 45.0
-
-    @pytest.fixture(autouse=True)
-    def broker(self, rabbitmq: RabbitMQBroker) -> None:
-        self.running = rabbitmq.start()
 
     def make_provider(self, server_name: str, prefix: str, *, port: int | None = None) -> Provider:
         broker = self.running
@@ -36,13 +26,3 @@ class TestAmqpRabbitMQ(ProviderConformance):
 
     def broker_port(self) -> int:
         return self.running.amqp_port
-
-    def restart_broker(self) -> None:
-        self.running.restart()
-
-    def kill_broker(self) -> None:
-        threading.Event().wait(6)  # a quorum queue younger than that does not survive a kill: nothing leads it any more
-        self.running.restart(kill=True)
-
-    def queue_names(self) -> set[str]:
-        return {queue["name"] for queue in api(self.running, "GET", "/queues/%2F")}

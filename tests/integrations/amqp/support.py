@@ -101,3 +101,13 @@ class States:
             state = found()
             assert state is not None
             return state
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> None:
+    """Wait for a condition, which is looked at again and again."""
+    pause = threading.Event()
+    for _ in range(int(timeout / 0.02)):
+        if condition():
+            return
+        pause.wait(0.02)
+    assert condition()

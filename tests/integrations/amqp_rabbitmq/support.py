@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Callable
 from urllib.parse import quote
 
+from tests.integrations.amqp import support
 from tests.integrations.stomp.rabbit import api
 
 PATIENCE = 30.0
@@ -29,9 +29,4 @@ def depth(broker: Any, name: str) -> int:
 
 def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
     """Look again and again; fail when it takes too long."""
-    pause = threading.Event()
-    for _ in range(int(timeout / 0.1)):
-        if condition():
-            return
-        pause.wait(0.1)
-    assert condition()
+    support.wait_until(condition, timeout)

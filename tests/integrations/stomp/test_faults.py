@@ -14,7 +14,7 @@ from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import AuthenticationFailed, ProviderUnavailable, SendRejected
 from aspyx_event.provider import Delivery
 from aspyx_event.testing.proxy import TcpProxy
-from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event
+from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event, wait_until
 from tests.integrations.stomp.conftest import MakeProvider, only
 from tests.integrations.stomp.rabbit import api
 
@@ -58,16 +58,6 @@ def test_a_killed_broker_comes_back(make_provider: MakeProvider, broker: Any, du
     provider.send(an_envelope(4), event).result(TIMEOUT)
     wait_until(lambda: "id-4" in inbox.numbers[count - 1 :], RECOVERY)
     subscription.close(TIMEOUT)
-
-
-def wait_until(condition: Any, timeout: float = TIMEOUT) -> None:
-    """Wait for a condition, which is looked at again and again."""
-    pause = threading.Event()
-    for _ in range(int(timeout / 0.02)):
-        if condition():
-            return
-        pause.wait(0.02)
-    assert condition()
 
 
 def order_of_last(numbers: list[str]) -> list[str]:
