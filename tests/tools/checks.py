@@ -18,6 +18,7 @@ AT_ONCE = 3
 generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
 _CONFORMANCE, _INTEGRATIONS = ROOT / "tests" / "conformance", ROOT / "tests" / "integrations"
+_FAULTS = ROOT / "tests" / "faults"
 _OTHER_PYTHONS = ("3.9", "3.13")
 
 
@@ -46,7 +47,7 @@ def static_checks(environment: Environment) -> Iterator[Check]:
 
 def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     """Yield the parts of the tests, which may run at once: what takes longest comes first."""
-    others = ["tests", f"--ignore={_CONFORMANCE}", f"--ignore={_INTEGRATIONS}"]
+    others = ["tests", *(f"--ignore={folder}" for folder in (_CONFORMANCE, _INTEGRATIONS, _FAULTS))]
     folders = sorted(path.parent for path in _INTEGRATIONS.glob("*/__init__.py"))
     yield _part(
         "integrations", [str(_INTEGRATIONS), *(f"--ignore={folder}" for folder in folders)], environment, scratch
@@ -54,6 +55,8 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     for folder in folders:
         yield _part(f"integrations/{folder.name}", [str(folder)], environment, scratch)
     yield from conformance_tests(environment, scratch)
+    for file in sorted(_FAULTS.glob("test_*.py")):
+        yield _part(f"faults {file.stem[len('test_') :]}", [str(file)], environment, scratch)
     yield _part("tests", others, environment, scratch)
     yield _oldest_stomp(scratch)
     for version in _OTHER_PYTHONS:
