@@ -30,7 +30,9 @@ until epmd -port "$ERL_EPMD_PORT" -names >/dev/null 2>&1 || [ $tries -ge 500 ]; 
 exec /usr/lib/rabbitmq/bin/rabbitmq-server
 """
 
+# Without a name of its own the broker asks DNS for its host's at every connection: five seconds where nobody answers.
 _SETTINGS = """\
+cluster_name = aspyx
 default_user = {user}
 default_pass = {password}
 loopback_users = none
