@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 _SCHEMA = """
 create table if not exists entries (what text not null, id text not null, at real not null, pid integer not null,
@@ -57,6 +58,31 @@ class Ledger:
         """When entries were made, in order."""
         with self._lock:
             return [row[0] for row in self._file.execute("select at from entries where what = ? order by at", (what,))]
+
+    def times_by_note(self, what: str) -> dict[str, list[float]]:
+        """The same, for each note apart."""
+        found: dict[str, list[float]] = {}
+        for note, at in self._rows("select note, at from entries where what = ? order by at", what):
+            found.setdefault(note, []).append(at)
+        return found
+
+    def active(self, what: str, since: float) -> set[int]:
+        """The processes that made such an entry after a moment, by their ids."""
+        return {row[0] for row in self._rows("select distinct pid from entries where what = ? and at > ?", what, since)}
+
+    def unconfirmed(self, note: str) -> list[str]:
+        """What was sent with this note and is not confirmed, the oldest first."""
+        confirmed = self.ids(CONFIRMED)
+        rows = self._rows("select id from entries where what = ? and note = ? order by at", SENT, note)
+        return list(dict.fromkeys(row[0] for row in rows if row[0] not in confirmed))
+
+    def history(self, id: str) -> list[tuple[float, str, int, str]]:
+        """All entries of one id: when, what, process, note."""
+        return self._rows("select at, what, pid, note from entries where id = ? order by at", id)
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._file.execute(query, values).fetchall()
 
     def close(self) -> None:
         """Close the file; what is in it stays."""

@@ -1,0 +1,62 @@
+"""The storm in its long form: ``python -m tests.faults --minutes 20 --seed 7``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.brokers import Broker
+from tests.brokers.artemis import ArtemisBroker
+from tests.brokers.rabbitmq import RabbitMQBroker
+from tests.faults.pairs import NAMES, Pair
+from tests.faults.storm.report import Result, show
+from tests.faults.storm.runner import Storm
+from tests.faults.storm.schedule import LONG
+
+_BROKERS: dict[str, type[Broker]] = {"artemis": ArtemisBroker, "rabbitmq": RabbitMQBroker}
+
+
+def main() -> int:
+    """Return 1 when something is lost, or is not as promised in another way."""
+    options = _options()
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="storm-"))
+    console.print(f"seed {options.seed}, logs and ledgers in {folder}", highlight=False)
+    results: list[Result] = []
+    with ExitStack() as stack:
+        brokers: dict[str, Broker] = {}
+        for name in options.pair:
+            kind = name.partition("/")[2]
+            if kind not in brokers:
+                brokers[kind] = stack.enter_context(_BROKERS[kind]())
+            place = folder / name.replace("/", "-")
+            place.mkdir()
+            storm = Storm(Pair.on(name, brokers[kind]), options.seed, place, rate=options.rate, say=console.print)
+            results.append(storm.run(LONG, seconds=options.minutes * 60 / len(options.pair)))
+    show(results, console)
+    console.print(f"seed {options.seed}", highlight=False)
+    return int(any(result.troubles or result.account.lost for result in results))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=20.0,
+        help="in all, shared among the pairs; every pair goes through all faults once, which takes about 4 minutes",
+    )
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the faults")
+    parser.add_argument("--pair", nargs="+", choices=NAMES, default=list(NAMES), help="by default all of them")
+    parser.add_argument("--rate", type=float, default=10.0, help="events a second of each of the 9 sending threads")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
