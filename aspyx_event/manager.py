@@ -235,6 +235,19 @@ class EventManager:
             health=dict(self.health().listeners),
         )
 
+    def pause(self, *listeners: str) -> None:
+        """Let listeners rest, all of them without names, until ``resume`` or ``stop``. Thread-safe, does not wait.
+
+        Running deliveries finish; what waits goes back to the broker, in order, for other processes to get. A listener
+        that is paused already stays so, also over a lost connection. Raises ConfigurationError for a name that is not
+        attached here, LifecycleError when the manager does not run, or was started with ``listen=False``.
+        """
+        self._lifecycle.listening(self._dispatcher).pause(listeners)
+
+    def resume(self, *listeners: str) -> None:
+        """End the pause of listeners, of all without names. The same rules and errors as for ``pause``."""
+        self._lifecycle.listening(self._dispatcher).resume(listeners)
+
     def topology(self) -> Topology:
         """Every address, queue, exchange, binding and setting that the registry needs on this broker; ``print`` it.
 

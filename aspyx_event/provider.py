@@ -127,6 +127,12 @@ class Subscription(ABC):
     def resume(self) -> None:
         """Deliveries again."""
 
+    def give_back(self) -> None:  # noqa: B027 - a default
+        """While paused: let others have what the broker has sent here and is not handed over yet. Does not wait.
+
+        The default does nothing: right where a pause leaves nothing of that kind behind.
+        """
+
     @abstractmethod
     def close(self, timeout: float | None = None) -> None:
         """No new deliveries from here on: when it returns, ``on_delivery`` is not called any more (within ``timeout``

@@ -20,10 +20,10 @@ from aspyx_event.delivery.settlement import Settlement
 from aspyx_event.delivery.wiring import policy_of
 from aspyx_event.delivery.worker import ListenerWorker
 from aspyx_event.exception_manager import ExceptionManager
-from aspyx_event.exceptions import ProviderError
+from aspyx_event.exceptions import ConfigurationError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.pipeline import EnvelopePipeline
-from aspyx_event.provider import Provider, ProviderState
+from aspyx_event.provider import Provider
 from aspyx_event.retry import RetryPolicy
 from aspyx_event.timing import Deadline, Scheduler
 
@@ -139,11 +139,32 @@ class Dispatcher:
         for worker in self.workers:
             worker.open()
 
-    def on_state(self, state: ProviderState) -> None:
-        """A report of the provider about one subscription."""
-        for worker in self.workers:
-            if state.queue is not None and worker.queue == state.queue:
-                worker.detached = str(state.error) if state.error is not None else None
+    def set_detached(self, queue: str, error: BaseException | None) -> list[str]:
+        """The broker does not deliver from this queue, or does again (None); answers who reads it."""
+        readers = [worker for worker in self.workers if worker.queue == queue]
+        for worker in readers:
+            worker.detached = None if error is None else str(error)
+        return [worker.listener.name for worker in readers]
+
+    def pause(self, names: Sequence[str]) -> None:
+        """Hold listeners, all without names. Raises ConfigurationError for one that is not attached here."""
+        chosen = [worker for worker in self._chosen(names) if worker.pause()]
+        if chosen:
+            logger.info("paused: %s", ", ".join(worker.listener.name for worker in chosen))
+
+    def resume(self, names: Sequence[str]) -> None:
+        """Undo ``pause``, in the same way."""
+        chosen = [worker for worker in self._chosen(names) if worker.resume()]
+        if chosen:
+            logger.info("resumed: %s", ", ".join(worker.listener.name for worker in chosen))
+
+    def _chosen(self, names: Sequence[str]) -> list[ListenerWorker]:
+        unknown = [name for name in names if name not in self._workers]
+        if unknown:
+            raise ConfigurationError(
+                f"no listener {unknown[0]!r} is attached here: the names are {sorted(self._workers)}"
+            )
+        return [self._workers[name] for name in (names or self._workers)]
 
     def owns_current_thread(self) -> bool:
         """Whether the caller is a listener, sync or async, or an observer."""
@@ -164,6 +185,8 @@ class Dispatcher:
         with self._changed:
             self._changed.wait_for(self._idle, deadline.left())
         abandoned = tuple(self._abandon())
+        for worker in self.workers:
+            worker.log.close()
         self._scheduler.close(last_steps(deadline))
         abandoned_threads.add(self.loop.stop(last_steps(deadline)))
         self._executor.shutdown(wait=False, cancel_futures=True)

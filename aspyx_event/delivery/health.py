@@ -16,8 +16,9 @@ from aspyx_event.delivery.outcome import Outcome, Result
 class ListenerHealth:
     """One listener in this process since ``start()``.
 
-    state: running, throttled (it only fails and is probed), paused (a copy could not be written), detached (the broker
-    refused the subscription or the connection is gone), stopped.
+    state: running, throttled (it only fails and is probed), paused (by ``pause()``, or because a copy could not be
+    written), detached (the broker refused the subscription or the connection is gone), stopped. detail: why it is
+    throttled, paused or detached; None while it runs or is stopped.
     in_flight: deliveries handed over and not settled. handled, failed, dead_lettered: successful deliveries, failed
     attempts, events in the error queue. last_handled_at: Unix time. expired: events whose time to live was over.
     """
@@ -30,6 +31,7 @@ class ListenerHealth:
     last_error: Optional[str]
     last_handled_at: Optional[float]
     expired: int = 0
+    detail: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Counters:
             if outcome.error is not None:
                 self.last_error = f"{type(outcome.error).__name__}: {text_of(outcome.error)}"
 
-    def health(self, *, state: str, in_flight: int) -> ListenerHealth:
+    def health(self, *, state: str, in_flight: int, detail: Optional[str] = None) -> ListenerHealth:
         """A snapshot."""
         with self._lock:
             return ListenerHealth(
@@ -83,6 +85,7 @@ class Counters:
                 last_error=self.last_error,
                 last_handled_at=self.last_handled_at,
                 expired=self.expired,
+                detail=detail,
             )
 
 

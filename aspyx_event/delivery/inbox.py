@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 10.0
 """Seconds a listener rests after a copy could not be written."""
+BY_PAUSE = "by pause()"
+"""Why a listener that an operator paused does not run."""
 
 
 class Inbox:
@@ -38,6 +40,9 @@ class Inbox:
         self._reading = 0
         self._workers = 0
         self._paused_until = 0.0
+        self._kept: set[Item] = set()
+        self._why = ""
+        self._held = False
         self._open = False
         self._closed = False
 
@@ -46,7 +51,7 @@ class Inbox:
     def put(self, delivery: Delivery) -> bool:
         """A delivery arrived. True: one more worker is wanted. False, or an own release of it: none is."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and not self._held:
                 self._arrived.append(delivery)
                 return self._hire()
         delivery.release()
@@ -59,10 +64,28 @@ class Inbox:
 
     def close(self) -> int:
         """Nothing starts any more; what waits is released, in order. Answers how many those are."""
+        return self._let_go(closed=True)
+
+    def hold(self) -> int:
+        """Nothing starts until ``go_on``; what waits is released, and what still comes. Answers how many wait."""
+        return self._let_go(closed=False)
+
+    def go_on(self) -> bool:
+        """Undo ``hold``; whether there was something to undo."""
+        with self._lock:
+            was, self._held = self._held, False
+            if was:
+                self._paused_until = 0.0
+            return was
+
+    def _let_go(self, *, closed: bool) -> int:
         with self._intake, self._lock:
-            self._closed = True
-            kept = [item.delivery for item in (*self._startable, *self._lanes.clear())]
-            waiting = [*kept, *self._arrived]
+            self._closed, self._held = self._closed or closed, self._held or not closed
+            behind = self._lanes.clear()
+            for item in self._startable:
+                self._lanes.leave(item)
+            waiting = [item.delivery for item in (*self._startable, *behind)] + list(self._arrived)
+            self._kept.difference_update(self._startable)
             self._startable.clear()
             self._arrived.clear()
         for delivery in reversed(waiting):  # each goes to the head of its queue
@@ -92,27 +115,38 @@ class Inbox:
                     if self._lanes.admit(item):
                         return self._start(item)
 
-    def done(self, item: Item) -> None:
-        """The item is settled: the next of its key may start."""
+    def done(self, item: Item) -> bool:
+        """The item is settled: the next of its key may start. True: it was the last of those that had to be kept."""
         with self._lock:
             self._running.discard(item)
             following = self._lanes.leave(item)
             if following is not None:
                 self._startable.append(following)
+            return self._forget_kept(item)
 
-    def keep(self, item: Item) -> float:
-        """The item could not be settled: it is first again after a pause, whose seconds are answered.
+    def keep(self, item: Item, why: str) -> tuple[float, bool]:
+        """The item could not be settled: it is first again after a pause. Answers its seconds, and whether this is the
+        first item that is kept.
 
-        0: the inbox is closed, and the item released.
+        0 seconds: the inbox is closed or held, and the item released.
         """
         with self._lock:
             self._running.discard(item)
-            if not self._closed:
+            if not self._closed and not self._held:
                 self._startable.appendleft(item)
                 self._paused_until = time.monotonic() + PAUSE
-                return PAUSE
+                first, self._why = not self._kept, why
+                self._kept.add(item)
+                return PAUSE, first
+            self._lanes.leave(item)
+            self._forget_kept(item)
         item.delivery.release()
-        return 0.0
+        return 0.0, False
+
+    def _forget_kept(self, item: Item) -> bool:
+        known = item in self._kept
+        self._kept.discard(item)
+        return known and not self._kept
 
     def worker_gone(self) -> None:
         """A worker that was wanted could not be had, or died."""
@@ -144,14 +178,26 @@ class Inbox:
         return self._lanes.parked
 
     @property
+    def held(self) -> bool:
+        """Whether it is held by ``hold``."""
+        return self._held
+
+    @property
     def state(self) -> str:
         """stopped, paused, throttled or running."""
+        return self.condition[0]
+
+    @property
+    def condition(self) -> tuple[str, str]:
+        """The state, and why it is not running, as far as it is known here."""
         with self._lock:
             if self._closed:
-                return "stopped"
-            if self._paused_until > time.monotonic():
-                return "paused"
-            return "throttled" if self.throttle.active else "running"
+                return "stopped", ""
+            if self._held:
+                return "paused", BY_PAUSE
+            if self._kept:
+                return "paused", self._why
+            return ("throttled" if self.throttle.active else "running"), ""
 
     def report(self, *, raised: bool) -> tuple[bool, float]:
         """Tell the throttle how a delivery ended: whether its state changed, and the seconds until the next probe."""
@@ -170,7 +216,7 @@ class Inbox:
         return 1 if self.throttle.active else self.concurrency
 
     def _closed_for(self) -> float:
-        if not self._open:
+        if self._held or not self._open:
             return float("inf")
         now = time.monotonic()
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)

@@ -137,6 +137,13 @@ class Lifecycle:
         if self.state is not State.RUNNING:
             raise LifecycleError(f"the manager is {self.state}: call start() first")
 
+    def listening(self, dispatcher: Optional[Dispatcher]) -> Dispatcher:
+        """The dispatcher of a manager that runs. Raises LifecycleError."""
+        self.check_running()
+        if dispatcher is None:
+            raise LifecycleError("the manager was started with listen=False: it has no listeners in this process")
+        return dispatcher
+
     def wait_for_senders(self, deadline: Deadline) -> None:
         """Wait until nobody sends any more."""
         with self._changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import logging
 
 from aspyx_event.delivery.dead_letters import copy_headers, error_headers, without_error_headers
 from aspyx_event.delivery.lanes import Item
@@ -12,8 +11,6 @@ from aspyx_event.delivery.redelivery import Action, Verdict
 from aspyx_event.envelope import EV_ATTEMPT
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-
-logger = logging.getLogger(__name__)
 
 CONFIRM_TIMEOUT = 10.0
 
@@ -25,6 +22,10 @@ _RESULTS = {
 }
 
 
+class NotConfirmed(Exception):
+    """A copy was not confirmed, so nothing is settled: the same delivery has to be tried again later."""
+
+
 class Settlement:
     """Carries out verdicts for one listener. Thread-safe."""
 
@@ -34,10 +35,9 @@ class Settlement:
         """Where retries go, and where dead letters say they failed."""
         self._error_queue = error_queue
 
-    def settle(self, item: Item, verdict: Verdict) -> Result | None:
-        """Accept, release, or first send a confirmed copy and then accept.
+    def settle(self, item: Item, verdict: Verdict) -> Result:
+        """Accept, release, or first send a confirmed copy and then accept. Raises NotConfirmed.
 
-        None: the copy was not confirmed, so nothing is settled, and the same delivery has to be tried again later.
         A crash between the two steps leaves a duplicate, never a loss.
         """
         delivery = item.delivery
@@ -46,12 +46,17 @@ class Settlement:
         if verdict.action is Action.RELEASE:
             delivery.release()
             return Result.RELEASED
-        if verdict.action is not Action.ACCEPT and not self._copied(item, verdict):
-            return None if delivery.alive else Result.LOST
+        if verdict.action is not Action.ACCEPT:
+            try:
+                self._copy(item, verdict)
+            except NotConfirmed:
+                if delivery.alive:
+                    raise
+                return Result.LOST
         delivery.accept()
         return _RESULTS[verdict.action]
 
-    def _copied(self, item: Item, verdict: Verdict) -> bool:
+    def _copy(self, item: Item, verdict: Verdict) -> None:
         headers = without_error_headers(copy_headers(item.envelope))
         if verdict.action is Action.LATER:
             headers[EV_ATTEMPT] = str(item.attempt + 1)
@@ -73,13 +78,7 @@ class Settlement:
             confirmation.result(CONFIRM_TIMEOUT)
         except (ProviderError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError) as error:
             confirmation.cancel()
-            logger.warning(
-                "listener %s: the copy of event %s for the queue %s was not confirmed (%s); "
-                "the event is kept and tried again",
-                self._listener.name,
-                item.envelope.id,
-                destination,
-                str(error) or type(error).__name__,
-            )
-            return False
-        return True
+            raise NotConfirmed(
+                f"the copy of event {item.envelope.id} for the queue {destination} was not confirmed "
+                f"({str(error) or type(error).__name__})"
+            ) from error

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
+from aspyx_event.delivery.reports import Reports
 from aspyx_event.delivery.sender import Sender
 from aspyx_event.delivery.topology import declarations
 from aspyx_event.delivery.wiring import unmet
-from aspyx_event.exceptions import ConfigurationError, EventError
+from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Provider, ProviderState
+from aspyx_event.provider import Provider
 from aspyx_event.registry import EventRegistry
-from aspyx_event.timing import Deadline, Scheduler
+from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, MissingResources
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,7 @@ class Startup:
         self._settings = settings
         self._strict = strict
         self._dispatcher: Optional[Dispatcher] = None
-        self._connected: Optional[bool] = None
-        self._reports = Scheduler("aspyx-reports")
+        self._reports = Reports(provider, settings.exceptions)
         self._unwatch: Callable[[], None] = lambda: None
 
     def run(self, *, timeout: float, listen: bool) -> tuple[Sender, Optional[Dispatcher]]:
@@ -46,14 +46,14 @@ class Startup:
         targets = {}
         if listen:
             targets = {listener: self._registry.instance(listener.target) for listener in self._registry.listeners}
-            self._dispatcher = Dispatcher(
+            self._dispatcher = self._reports.dispatcher = Dispatcher(
                 self._provider,
                 self._settings,
                 pipelines=pipelines,
                 known_events=self._event_names,
             )
         try:
-            self._provider.start(self._on_state, timeout=timeout)
+            self._provider.start(self._reports.on_state, timeout=timeout)
             self._declare_and_attach(targets, deadline)
             if self._dispatcher is not None:
                 self._unwatch = self._registry.watch(_too_late)
@@ -109,25 +109,6 @@ class Startup:
         """After the provider's end: no more reports to the exception handlers."""
         self._unwatch()
         self._reports.close(timeout)
-
-    def _on_state(self, state: ProviderState) -> None:
-        """Log one line for each change, and let the exception handlers see failures. On the provider's thread."""
-        if self._dispatcher is not None:
-            self._dispatcher.on_state(state)
-        if state.queue is not None:
-            if state.error is not None:
-                logger.error("queue %s: %s", state.queue, state.error)
-        elif state.connected != self._connected:
-            self._connected = state.connected
-            if state.connected:
-                logger.info("%r is connected", self._provider)
-            else:
-                logger.warning("%r lost its connection: %s", self._provider, state.error or "no reason given")
-        if isinstance(state.error, EventError):  # somebody's code, which may block: not on the provider's thread
-            self._reports.call_later(0, functools.partial(self._report, state.error))
-
-    def _report(self, error: EventError) -> None:
-        self._settings.exceptions.handle(error)
 
 
 @contextlib.contextmanager

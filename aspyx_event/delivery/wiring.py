@@ -51,7 +51,13 @@ class Wiring:
         table = [_HEADINGS, *(row.cells() for row in self.rows)]
         widths = [max(len(row[column]) for row in table) for column in range(len(_HEADINGS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
-        return "\n".join([self.title, "", lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+        notes = [
+            f"{row.listener} is {row.health.state}: {row.health.detail}"
+            for row in self.rows
+            if row.health is not None and row.health.detail
+        ]
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join([self.title, "", lines[0], rule, *lines[1:], *([""] if notes else []), *notes])
 
 
 def policy_of(listener: EventListenerDescriptor, default: RetryPolicy) -> RetryPolicy:

@@ -14,6 +14,7 @@ from aspyx_event.delivery.health import Counters, ListenerHealth
 from aspyx_event.delivery.inbox import Inbox
 from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.outcome import Observer, Outcome, Result
+from aspyx_event.delivery.outcome_log import OutcomeLog
 from aspyx_event.delivery.redelivery import (
     ACCEPT,
     EXPIRED,
@@ -24,7 +25,7 @@ from aspyx_event.delivery.redelivery import (
     Verdict,
     judge,
 )
-from aspyx_event.delivery.settlement import Settlement
+from aspyx_event.delivery.settlement import NotConfirmed, Settlement
 from aspyx_event.exception_manager import ExceptionManager
 from aspyx_event.exceptions import Reject
 from aspyx_event.listeners import EventListenerDescriptor
@@ -74,6 +75,8 @@ class ListenerWorker:
         self._settled = settled
         self._observers = (self.counters.count, self._measure, *observers)
         self.credit = Credit(inbox.concurrency, listener.prefetch)
+        self.log = OutcomeLog(listener.name, scheduler)
+        self._switch = threading.Lock()
 
     # -- entrance
 
@@ -97,12 +100,37 @@ class ListenerWorker:
         while self.inbox.wants_worker() and self._hire():
             pass
 
+    def pause(self) -> bool:
+        """Take nothing more; what waits goes back to the broker, what runs finishes. Whether that is a change."""
+        with self._switch:
+            if self.subscription is None or self.inbox.state == "stopped":
+                return False
+            if self.inbox.held:
+                return False
+            self.subscription.pause()
+            self.subscription.give_back()
+            self.inbox.hold()
+            return True
+
+    def resume(self) -> bool:
+        """Undo ``pause``. Whether that is a change."""
+        with self._switch:
+            if self.subscription is None or not self.inbox.go_on():
+                return False
+            self.subscription.resume()
+        self.wake()
+        return True
+
     def health(self, *, connected: bool) -> ListenerHealth:
         """A snapshot of the listener."""
-        state = self.inbox.state
+        state, detail = self.inbox.condition
+        if state == "throttled":
+            detail = self.counters.last_error or ""
         if state != "stopped" and (self.detached or not connected):
+            reason = self.detached or "no connection"
+            detail = f"{reason}; paused {detail}" if self.inbox.held else reason
             state = "detached"
-        return self.counters.health(state=state, in_flight=self.inbox.in_flight)
+        return self.counters.health(state=state, detail=detail or None, in_flight=self.inbox.in_flight)
 
     def warn_of_long_runners(self) -> None:
         """One WARNING for each delivery that is in its listener for more than a minute: threads cannot be killed."""
@@ -138,26 +166,38 @@ class ListenerWorker:
         self._hire()
 
     def _process(self, item: Item) -> None:
-        verdict, result = item.pending, None
+        verdict, result, why = item.pending, None, ""
         try:
             if verdict is None:
                 verdict = self._handled(item)
             result = self._settlement.settle(item, verdict)
-        except BaseException:  # a bug of ours, or of a provider: giving it back would only bring it here again at once
+        except NotConfirmed as error:
+            why = str(error)
+        except BaseException as error:  # a bug of ours, or of a provider: given back, it would only be here again
             logger.exception("listener %s: event %s is kept and tried again", self.listener.name, item.envelope.id)
+            why = f"event {item.envelope.id} could not be settled ({type(error).__name__})"
         try:
             if verdict is None or result is None:
                 item.pending = verdict
-                pause = self.inbox.keep(item)
-                if pause:
-                    self._scheduler.call_later(pause, self.wake)
-                else:
-                    self._finish(item, RELEASE, Result.RELEASED)
+                self._keep(item, why)
             else:
-                self.inbox.done(item)
+                if self.inbox.done(item):
+                    logger.info("listener %s goes on: nothing is kept any more", self.listener.name)
                 self._finish(item, verdict, result)
         finally:
             self._settled()
+
+    def _keep(self, item: Item, why: str) -> None:
+        pause, first = self.inbox.keep(item, why)
+        if first:
+            logger.warning(
+                "listener %s is paused: %s; it is tried again every %.0f s",
+                self.listener.name, why, pause,
+            )  # fmt: skip
+        if pause:
+            self._scheduler.call_later(pause, self.wake)
+        else:
+            self._finish(item, RELEASE, Result.RELEASED)
 
     def _handled(self, item: Item) -> Verdict:
         if not item.delivery.alive:  # its connection broke while it waited: the broker gives it out again
@@ -169,7 +209,6 @@ class ListenerWorker:
         if self._stopping.is_set():
             return RELEASE
         if item.envelope.expired:
-            logger.info("listener %s: event %s has expired", self.listener.name, item.envelope.id)
             return EXPIRED
         try:
             self._attempts.check(item.envelope)
@@ -223,41 +262,33 @@ class ListenerWorker:
             error=item.error,
             reason=verdict.reason,
         )
-        self._log(outcome, verdict)
-        self._report(outcome, verdict)
+        throttled = self._report(outcome, verdict)
+        self.log.write(outcome, delay=verdict.delay, throttled=throttled)
         for observer in self._observers:
             try:
                 observer(outcome)
             except Exception:
                 logger.exception("an observer of outcomes failed")
 
-    def _log(self, outcome: Outcome, verdict: Verdict) -> None:
-        if outcome.result is Result.RETRIED:
-            logger.warning(
-                "listener %s: attempt %d for event %s failed with %s; the next in %.1f s",
-                outcome.listener, outcome.attempt, outcome.event_id, type(outcome.error).__name__, verdict.delay,
-            )  # fmt: skip
-        elif outcome.result is Result.DEAD_LETTERED:
-            logger.error(
-                "listener %s: event %s is in the error queue after %d attempts (%s): %s",
-                outcome.listener, outcome.event_id, outcome.attempt, outcome.reason, type(outcome.error).__name__,
-            )  # fmt: skip
-        else:
-            logger.debug("listener %s: event %s %s", outcome.listener, outcome.event_id, outcome.result.value)
-
-    def _report(self, outcome: Outcome, verdict: Verdict) -> None:
+    def _report(self, outcome: Outcome, verdict: Verdict) -> bool:
+        """Tell the throttle. True: the listener was throttled before, and still is."""
         raised = outcome.result in (Result.RETRIED, Result.DEAD_LETTERED) and not isinstance(outcome.error, Reject)
         if raised and verdict.reason in ("", REASON_EXCEPTION):
             changed, pause = self.inbox.report(raised=True)
             if changed:
-                logger.warning("listener %s only fails: it is throttled until one succeeds", self.listener.name)
+                logger.warning(
+                    "listener %s only fails: it is throttled until one event succeeds; the last error was %s",
+                    self.listener.name, type(outcome.error).__name__,
+                )  # fmt: skip
             if pause:
                 self._scheduler.call_later(pause, self.wake)
-        elif outcome.result is Result.HANDLED:
+            return bool(pause) and not changed
+        if outcome.result is Result.HANDLED:
             changed, _ = self.inbox.report(raised=False)
             if changed:
                 logger.info("listener %s succeeds again", self.listener.name)
                 self.wake()
+        return False
 
     def _measure(self, outcome: Outcome) -> None:
         if outcome.result is Result.HANDLED:

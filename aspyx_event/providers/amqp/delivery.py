@@ -149,6 +149,10 @@ class AMQPSubscription(Subscription):
         self.paused = True
         self._tell(lambda receiver: receiver.pause())
 
+    def give_back(self) -> None:
+        """What is here and was not handed over yet goes back."""
+        self._tell(lambda receiver: receiver.give_back())
+
     def resume(self) -> None:
         """Deliveries again."""
         self.paused = False

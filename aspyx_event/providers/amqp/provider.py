@@ -191,7 +191,6 @@ class AMQPProvider(Provider):
                 self._refused_again(subscription, error, _REATTACH_FIRST)
 
     def _report_refusal(self, target: Target, error: EventError) -> None:
-        logger.warning("cannot declare %s again: %s", target, error)
         queue = self.queue_name(target) if isinstance(target, EventListenerDescriptor) else str(target)
         refusal = error if isinstance(error, ProviderError) else ProviderError(str(error))
         self._tell(ProviderState(True, refusal, queue))
@@ -287,7 +286,7 @@ class AMQPProvider(Provider):
         self._supervisor.later(0, lambda: self._refused_again(subscription, error, 0))
 
     def _refused_again(self, subscription: AMQPSubscription, error: EventError, pause: float) -> None:
-        logger.warning("%s; next attempt in %.0f s", error, pause)
+        logger.debug("%s; next attempt in %.0f s", error, pause)
         refusal = error if isinstance(error, ProviderError) else ProviderError(str(error))
         self._tell(ProviderState(True, refusal, subscription.queue))
         self._supervisor.later(pause, lambda: self._reattach(subscription, pause))
@@ -305,7 +304,6 @@ class AMQPProvider(Provider):
             if channel.connection.alive:
                 self._refused_again(subscription, error, min(_REATTACH_LONGEST, max(_REATTACH_FIRST, pause * 2)))
             return
-        logger.info("queue %s: attached again", subscription.queue)
         self._tell(ProviderState(True, None, subscription.queue))
 
     # -- sending ---------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ class Receiver:
         self._held: Received = []
         self._in_flight = 0
         self._paused = paused
+        self._giving_back = False
         self._stopping = False
         self._detach_when_settled = False
         self._open = False
@@ -105,9 +106,17 @@ class Receiver:
         if self._link is not None and not self._stopping:
             self._take_back(self._outstanding())
 
+    def give_back(self) -> None:
+        """While paused: what is held here, or is still on its way, is for others."""
+        self._giving_back = True
+        if self._link is not None:
+            for token, _ in self._held:
+                self.connection.engine.settle(self._link, token, accept=False)
+        self._held = []
+
     def resume(self) -> None:
         """Credit again."""
-        self._paused = False
+        self._paused = self._giving_back = False
         self._release_held()
         self.top_up()
 
@@ -148,6 +157,10 @@ class Receiver:
         credit = engine.credit(link)
         if credit < 0:  # they were on their way when credit was taken back; proton would tell the broker so
             engine.flow(link, -credit)
+        if self._giving_back:
+            for token, _ in messages:
+                engine.settle(link, token, accept=False)
+            return
         self._held.extend(messages)
         self._release_held()
         self.top_up()  # a settlement while some credit was out may have left room that nothing else would grant

@@ -167,9 +167,8 @@ class Supervisor:
 
     def _failed(self, error: BaseException, pause: float) -> None:
         self._last_error = error
-        logger.warning("no connection (%s); next attempt in %.1f s", error, pause)
-        if self._first.done():
-            self._changed(False, _as_provider_error(error))
+        logger.debug("no connection (%s); next attempt in %.1f s", error, pause)
+        self._changed(False, _as_provider_error(error))
 
     def _attempt(self) -> Channel:
         errors: list[ProviderError] = []
@@ -245,7 +244,7 @@ class Supervisor:
         self._last_error = None
         self._changed(True, None)
         resolve(self._first)
-        logger.info("connected to %s", connection.where)
+        logger.debug("connected to %s", connection.where)
         while not connection.ended.done():
             self._wakeup.wait(self._run_due_tasks())
             self._wakeup.clear()
@@ -260,7 +259,6 @@ class Supervisor:
         self._last_error = error
         with self._tasks_lock:
             self._tasks.clear()
-        logger.warning("%s", error)
         self._changed(False, error)
 
     def _run_due_tasks(self) -> float | None:

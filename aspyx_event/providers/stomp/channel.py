@@ -102,6 +102,8 @@ class Channel:
         self._patience = Deadline(None if patience is None else patience * 0.95)
         self._stop = threading.Event()
         self._recycle: Optional[Link] = None
+        self.renewing = False
+        """Whether there is no connection only because it was closed to open another."""
         self._deadline = Deadline(_GOODBYE)
         self._link: Optional[Link] = None
         self._opening: Optional[Link] = None
@@ -124,7 +126,7 @@ class Channel:
 
     def recycle(self, link: Link) -> None:
         """Close this connection in good order, and open another one at once."""
-        self._recycle = link
+        self._recycle, self.renewing = link, True
         link.wake()
 
     def close(self, timeout: float | None = None) -> None:
@@ -174,6 +176,7 @@ class Channel:
         except final as error:
             fail(self.first, error)
             return False
+        self.renewing = False
         self._ready()
         resolve(self.first)
         return True
@@ -191,7 +194,7 @@ class Channel:
         return link
 
     def _failed(self, error: BaseException, pause: float) -> None:
-        self.last_failure = error
+        self.last_failure, self.renewing = error, False
         self._down(error, pause)
 
     def _serve(self) -> None:
@@ -209,6 +212,7 @@ class Channel:
         link.end()
         link.dispose(Deadline(1.0))
         if not self._stop.is_set() and not recycled:
+            self.renewing = False
             self._down(link.error, None)
 
     def __repr__(self) -> str:

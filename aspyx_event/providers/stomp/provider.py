@@ -206,13 +206,16 @@ class StompProvider(Provider):
             try:
                 self._declare(target, Deadline(_REDECLARE_TIMEOUT))
             except (ConfigurationError, AttachRefused) as error:
-                logger.warning("after a reconnect: %s", error)
+                self._on_state(ProviderState(self.connected, as_provider_error(error), self._name(target)))
+
+    def _name(self, target: Target) -> str:
+        return self.queue_name(target) if isinstance(target, EventListenerDescriptor) else str(target)
 
     def _down(self, error: BaseException, pause: Optional[float]) -> None:
         if pause is None:
             self._publisher.lost(as_provider_error(error))
         else:
-            logger.info("%r: %s; next attempt in %.1f s", self, error, pause)
+            logger.debug("%r: %s; next attempt in %.1f s", self, error, pause)
         self._report(as_provider_error(error))
 
     def _report(self, error: Optional[ProviderError] = None) -> None:

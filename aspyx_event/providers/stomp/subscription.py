@@ -10,6 +10,8 @@ and:
 * ``release`` on an open subscription: on RabbitMQ a confirmed copy to the end of the queue, then an ACK, because all
   else would count. Elsewhere nothing more is handed over; once the rest is settled, the connection is closed, which
   returns the released, and opened again.
+* ``give_back`` while paused: the same, and without a subscription until ``resume``: a broker that has one sends on. (A
+  queue that is not durable would be gone without one; what was sent ahead of it stays here.)
 * ``close``: nothing more is handed over. Once everything that was is settled or released, the connection is closed;
   what was released meanwhile, and what lay here unseen, goes back together.
 
@@ -110,6 +112,7 @@ class StompSubscription(Subscription):
         self._paused = False
         self._closed = False
         self._giving_back = False
+        self._aside = False
         self._handing: Optional[int] = None
         self._link: Optional[Link] = None
         self._consumers = 0
@@ -134,7 +137,8 @@ class StompSubscription(Subscription):
     @property
     def attached(self) -> bool:
         """Whether messages can come; or cannot, for a reason that has been reported."""
-        return self.refused or (self.channel is not None and self.channel.link is not None)
+        channel = self.channel
+        return self.refused or (channel is not None and (channel.link is not None or channel.renewing))
 
     # -- the connection's thread -----------------------------------------------------------------------------------
 
@@ -143,6 +147,8 @@ class StompSubscription(Subscription):
         with self._changed:
             self._link = link
             self._forget()
+            if self._aside:
+                return
             asked = [self._subscribe_for_more(link)]
             for source in self.dialect.more_sources(self._queue, self.listener):
                 asked.append(self._subscribe(link, source, 1))
@@ -182,7 +188,7 @@ class StompSubscription(Subscription):
     def _subscribe_for_more(self, link: Link, *, least: int = 1) -> Confirmation[None] | None:
         """One more consumer for what the others do not let through; a SUBSCRIBE cannot be changed afterwards."""
         more = self._wanted() - self._granted
-        if more < least or self._closed:
+        if more < least or self._closed or self._aside:
             return None
         if self._consumers >= _MANY_CONSUMERS and more < self._granted // 4:
             return None
@@ -210,11 +216,25 @@ class StompSubscription(Subscription):
         with self._changed:
             self._paused = True
 
+    def give_back(self) -> None:
+        """See Subscription; the module's text tells how."""
+        if not self.listener.durable:
+            return
+        with self._changed:
+            self._aside = self._giving_back = True
+            link, done = self._link, self._in_flight == 0
+        if done:
+            self._end(link)
+
     def resume(self) -> None:
         """See Subscription."""
         with self._changed:
-            self._paused = False
-        self._hand_over()
+            self._paused = self._aside = False
+            bare = self._link if self._consumers == 0 else None
+        if bare is not None:
+            self._end(bare)  # the next connection subscribes, and tells when that is refused
+        else:
+            self._hand_over()
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -262,7 +282,7 @@ class StompSubscription(Subscription):
                 delivery.settled = True
                 return
             delivery.settled = True
-            copies = not accept and not self._closed and self.dialect.releases_by_copy
+            copies = not (accept or self._closed or self._giving_back) and self.dialect.releases_by_copy
         if copies:
             self._put_back(delivery)
         else:

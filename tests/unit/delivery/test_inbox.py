@@ -73,7 +73,7 @@ def test_closed() -> None:
     assert not inbox.put(late)
     assert [one.settled.items for one in (*waiting, late)] == [[], ["released"], ["released"], ["released"]]
     assert running is not None
-    assert inbox.keep(running) == 0.0
+    assert inbox.keep(running, "no reason") == (0.0, False)
     assert waiting[0].settled.items == ["released"]
     assert inbox.take() is None
     assert inbox.state == "stopped"

@@ -226,7 +226,7 @@ def test_connection_states(caplog: pytest.LogCaptureFixture) -> None:
     assert lines == [
         "<FakeProvider> is connected",
         "<FakeProvider> lost its connection: attempt 0",
-        "<FakeProvider> is connected",
+        "<FakeProvider> is connected again after 0 s",
     ]
 
 
