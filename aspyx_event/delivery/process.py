@@ -35,6 +35,10 @@ class Stoppable(Protocol):
         """See EventManager."""
 
 
+class Interrupted(BaseException):
+    """A signal that ``run()`` waits for came while ``start()`` was waiting for a broker."""
+
+
 class AbandonedThreads:
     """Worker threads whose listener never returned. They would keep the interpreter from ending."""
 
@@ -56,6 +60,21 @@ _running: dict[int, tuple[Stoppable, int]] = {}
 """By id: the manager and its process. It is kept alive, because its threads work on also when nobody else holds it."""
 _waiting: dict[int, queue.SimpleQueue[None]] = {}
 """By id: what run() waits for. No Event: setting one in a signal handler deadlocks when the signal meets its wait()."""
+
+
+_connecting: set[threading.Thread] = set()
+"""The main thread, while it waits for a broker in ``start()``."""
+
+
+@contextlib.contextmanager
+def connecting() -> Iterator[None]:
+    """Around what ``start()`` undoes when it fails: here a signal raises Interrupted, if ``run()`` called it."""
+    here = threading.current_thread()
+    _connecting.add(here)
+    try:
+        yield
+    finally:
+        _connecting.discard(here)
 
 
 def started(manager: Stoppable) -> None:
@@ -120,6 +139,8 @@ def stacks() -> str:
 def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
     """Call ``on_signal(name)`` for SIGTERM and SIGINT; a second signal ends the process at once.
 
+    A ``start()`` in the main thread that still waits for a broker then raises Interrupted, as it would KeyboardInterrupt.
+
     Raises LifecycleError outside the main thread, where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -131,6 +152,8 @@ def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
             os._exit(128 + number)
         seen.append(number)
         on_signal(signal.Signals(number).name)
+        if threading.main_thread() in _connecting:
+            raise Interrupted
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -160,6 +183,8 @@ def run_until_signal(manager: Stoppable, timeout: float) -> int:
         try:
             manager.start()
             _wait(wanted)
+        except Interrupted:
+            logger.info("start() was given up before it had ended")
         finally:
             del _waiting[id(manager)]
         result = manager.stop(timeout)

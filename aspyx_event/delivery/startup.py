@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
+from aspyx_event.delivery.process import connecting
 from aspyx_event.delivery.reports import Reports
 from aspyx_event.delivery.sender import Sender
 from aspyx_event.delivery.topology import declarations
@@ -53,8 +54,9 @@ class Startup:
                 known_events=self._event_names,
             )
         try:
-            self._provider.start(self._reports.on_state, timeout=timeout)
-            self._declare_and_attach(targets, deadline)
+            with connecting():
+                self._provider.start(self._reports.on_state, timeout=timeout)
+                self._declare_and_attach(targets, deadline)
             if self._dispatcher is not None:
                 self._unwatch = self._registry.watch(_too_late)
             self._warn()

@@ -221,6 +221,25 @@ print("not here")
     assert (code, out) == (128 + signal.SIGTERM, "")
 
 
+def test_a_signal_before_the_connection() -> None:
+    """A signal while start() still waits for a broker is obeyed at once: nothing of it is left, the code is 0."""
+    code, out, err = signalled(
+        """
+from aspyx_event import LocalProvider
+class Slow(LocalProvider):
+    def start(self, on_state, *, timeout):
+        print("ready", flush=True)
+        threading.Event().wait(40)
+    def stop(self, *, timeout):
+        print("undone", flush=True)
+m = EventManager(Slow())
+print(m.run(), repr(m).partition(" ")[2][:7], [t.name for t in threading.enumerate()], flush=True)
+""",
+        signal.SIGTERM,
+    )
+    assert (code, out, err) == (0, "undone\n0 stopped ['MainThread']\n", "")
+
+
 def test_run_ends_with_the_manager() -> None:
     """run() returns as well when the manager is stopped elsewhere; the signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
