@@ -66,9 +66,12 @@ class TcpProxy:
         """Reset every connection. ``refuse``: and refuse new ones until ``heal``."""
         self._do(lambda: self._cut(refuse))
 
-    def stall(self, direction: Optional[Direction] = None) -> None:
-        """Take bytes (up to 4 MiB a connection) and forward none of them until ``heal``; None: in both directions."""
-        self._do(lambda: self._faults.stalled.update([direction] if direction else DIRECTIONS))
+    def stall(self, direction: Optional[Direction] = None, *, after_bytes: int = 0) -> None:
+        """Take bytes (up to 4 MiB a connection) and forward none of them until ``heal``; None: in both directions.
+
+        after_bytes: forward exactly so many further bytes before, all connections together, each direction by itself.
+        """
+        self._do(lambda: self._stall([direction] if direction else DIRECTIONS, after_bytes))
 
     def deaf(self) -> None:
         """Accept connections, and neither read from them nor connect them to the target, until ``heal``."""
@@ -242,6 +245,10 @@ class TcpProxy:
             self._accept()
             if self._accepted == before:
                 return
+
+    def _stall(self, directions: Iterable[Direction], after_bytes: int) -> None:
+        for direction in directions:
+            self._faults.stall(direction, after_bytes)
 
     def _truncate(self, direction: Direction, after_bytes: int) -> None:
         if after_bytes > 0:

@@ -25,13 +25,17 @@ _END = b""
 
 @dataclass
 class Faults:
-    """What is wrong at the moment. ``budget``: bytes that may still pass before every connection is closed."""
+    """What is wrong at the moment.
+
+    budget: bytes that may still pass before every connection is closed. held_after: before a direction stalls.
+    """
 
     refusing: bool = False
     deaf: bool = False
     delay: float = 0.0
     stalled: set[Direction] = field(default_factory=set)
     budget: dict[Direction, int] = field(default_factory=dict)
+    held_after: dict[Direction, int] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Nothing is wrong any more."""
@@ -39,6 +43,26 @@ class Faults:
         self.delay = 0.0
         self.stalled.clear()
         self.budget.clear()
+        self.held_after.clear()
+
+    def stall(self, direction: Direction, after_bytes: int) -> None:
+        """Let so many bytes pass in a direction, and then none."""
+        if after_bytes > 0:
+            self.held_after[direction] = after_bytes
+        else:
+            self.stalled.add(direction)
+
+    def allowance(self, direction: Direction) -> int | None:
+        """How many bytes may pass now in a direction, None: any number."""
+        limits = [limit[direction] for limit in (self.budget, self.held_after) if direction in limit]
+        return min(limits) if limits else None
+
+    def passed(self, direction: Direction, count: int) -> None:
+        """So many bytes have passed."""
+        if direction in self.budget:
+            self.budget[direction] -= count
+        if direction in self.held_after:
+            self.stall(direction, self.held_after.pop(direction) - count)
 
     def spent(self) -> bool:
         """Whether a budget is used up; asking for it ends it."""
@@ -51,6 +75,7 @@ class Faults:
         words = [word for word, true in (("refusing", self.refusing), ("deaf", self.deaf)) if true]
         words += [f"stalled-{direction}" for direction in sorted(self.stalled)]
         words += [f"delay={self.delay}"] if self.delay else []
+        words += [f"stall-{direction}-after={left}" for direction, left in self.held_after.items()]
         words += [f"truncate-{direction}={left}" for direction, left in self.budget.items()]
         return " ".join(words) or "forwarding"
 
@@ -94,7 +119,8 @@ class Flow:
         """Forward what is due, at most the budget. Raises OSError."""
         while True:
             due = self.due(faults)
-            if due is None or due > time.monotonic() or faults.budget.get(self.direction, 1) <= 0:
+            allowed = faults.allowance(self.direction)
+            if due is None or due > time.monotonic() or allowed == 0:
                 return
             piece = self.pieces.popleft()[1]
             if piece == _END:
@@ -102,13 +128,12 @@ class Flow:
                 sink.shutdown(socket.SHUT_WR)
                 continue
             try:
-                sent = sink.send(piece[: faults.budget.get(self.direction, len(piece))])
+                sent = sink.send(piece[:allowed])
             except (BlockingIOError, InterruptedError):
                 sent = 0
             self._fresh += sent
             self.size -= sent
-            if self.direction in faults.budget:
-                faults.budget[self.direction] -= sent
+            faults.passed(self.direction, sent)
             if sent < len(piece):
                 self.pieces.appendleft((due, piece[sent:]))
             if sent == 0:

@@ -65,6 +65,57 @@ def test_stall_of_one_direction(peers: Peers, proxy: TcpProxy) -> None:
     assert receive(client, 4) == b"down"
 
 
+@pytest.mark.parametrize("count", [1, 10, 100_000])
+def test_stall_after_so_many_bytes(peers: Peers, proxy: TcpProxy, count: int) -> None:
+    """Exactly the given number of bytes passes, then nothing does until it is healed; the connection stays."""
+    client, server = peers.pair()
+    proxy.stall("up", after_bytes=count)
+    sent = bytes(range(256)) * (count // 256 + 1)
+    client.sendall(sent)
+    assert receive(server, count) == sent[:count]
+    assert silent(server)
+    assert proxy.bytes_forwarded("up") == count
+    server.sendall(b"down")
+    assert receive(client, 4) == b"down"
+    proxy.heal()
+    assert receive(server, len(sent) - count) == sent[count:]
+    client.sendall(b"x")
+    assert receive(server, 1) == b"x"
+
+
+def test_the_bytes_before_a_stall_are_those_of_all_connections(peers: Peers, proxy: TcpProxy) -> None:
+    """What connections have forwarded together counts, in each direction by itself; then new ones are silent too."""
+    proxy.stall(after_bytes=4)
+    assert "stall-up-after=4 stall-down-after=4" in repr(proxy)
+    first, first_server = peers.pair()
+    second, second_server = peers.pair()
+    first.sendall(b"abc")
+    assert receive(first_server, 3) == b"abc"
+    second.sendall(b"def")
+    assert receive(second_server, 1) == b"d"
+    assert silent(second_server)
+    second_server.sendall(b"four")
+    assert receive(second, 4) == b"four"
+    third, third_server = peers.pair()
+    third.sendall(b"x")
+    assert silent(third_server)
+    assert "stalled-down stalled-up" in repr(proxy)
+
+
+def test_a_truncation_may_come_before_a_stall(peers: Peers, proxy: TcpProxy) -> None:
+    """Both limits hold at once: the nearer one comes first."""
+    client, server = peers.pair()
+    proxy.stall("up", after_bytes=5)
+    proxy.truncate("up", 3)
+    client.sendall(b"abcdef")
+    assert receive(server, 3) == b"abc"
+    assert eventually(lambda: proxy.open_connections == 0)
+    client, server = peers.pair()
+    client.sendall(b"ghij")
+    assert receive(server, 2) == b"gh"
+    assert silent(server)
+
+
 def test_a_stalled_proxy_holds_back_the_end_too(peers: Peers, proxy: TcpProxy) -> None:
     """Nobody learns through a stalled proxy that the other side has gone."""
     client, server = peers.pair()
