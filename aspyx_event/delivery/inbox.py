@@ -199,11 +199,11 @@ class Inbox:
                 return "paused", self._why
             return ("throttled" if self.throttle.active else "running"), ""
 
-    def report(self, *, raised: bool) -> tuple[bool, float]:
-        """Tell the throttle how a delivery ended: whether its state changed, and the seconds until the next probe."""
+    def report(self, *, raised: bool, again: bool = False) -> tuple[bool, float]:
+        """Tell the throttle how a delivery, or retry, ended: whether its state changed, and the pause until a probe."""
         now = time.monotonic()
         with self._lock:
-            changed = self.throttle.failed(now) if raised else self.throttle.succeeded()
+            changed = self.throttle.failed(now, again=again) if raised else self.throttle.succeeded()
             return changed, self.throttle.closed_for(now)
 
     def _start(self, item: Item) -> Item:

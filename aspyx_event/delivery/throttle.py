@@ -7,10 +7,11 @@ PROBE_EVERY = 5.0
 
 
 class Throttle:
-    """Counts deliveries in a row whose listener raised. Not thread-safe: its listener's lock guards it.
+    """Counts events in a row whose listener raised. Not thread-safe: its listener's lock guards it.
 
     From the tenth on it is closed for 5 s after each failure, and lets one delivery through at a time, until one
-    succeeds.
+    succeeds. A retry that fails again does not bring the throttle about: those that became due in an outage come one
+    after the other, and would stop a healthy listener for 5 s each (measured).
     """
 
     __slots__ = ("_failures", "_opens_at")
@@ -24,12 +25,14 @@ class Throttle:
         """Whether the listener is being probed."""
         return self._failures >= FAILURES_IN_A_ROW
 
-    def failed(self, now: float) -> bool:
-        """A delivery whose listener raised; True when the throttle became active by it."""
-        self._failures += 1
+    def failed(self, now: float, *, again: bool = False) -> bool:
+        """A delivery whose listener raised, ``again`` for a retry; True when the throttle became active by it."""
+        was_active = self.active
+        if not again:
+            self._failures += 1
         if self.active:
             self._opens_at = now + PROBE_EVERY
-        return self._failures == FAILURES_IN_A_ROW
+        return self.active and not was_active
 
     def succeeded(self) -> bool:
         """A delivery that was handled; True when the throttle was active until now."""

@@ -274,7 +274,7 @@ class ListenerWorker:
         """Tell the throttle. True: the listener was throttled before, and still is."""
         raised = outcome.result in (Result.RETRIED, Result.DEAD_LETTERED) and not isinstance(outcome.error, Reject)
         if raised and verdict.reason in ("", REASON_EXCEPTION):
-            changed, pause = self.inbox.report(raised=True)
+            changed, pause = self.inbox.report(raised=True, again=outcome.attempt > outcome.failures)
             if changed:
                 logger.warning(
                     "listener %s only fails: it is throttled until one event succeeds; the last error was %s",

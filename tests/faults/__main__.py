@@ -27,7 +27,11 @@ def main() -> int:
     options = _options()
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="storm-"))
-    console.print(f"seed {options.seed}, logs and ledgers in {folder}", highlight=False)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    say(f"seed {options.seed}, logs and ledgers in {folder}")
     results: list[Result] = []
     with ExitStack() as stack:
         brokers: dict[str, Broker] = {}
@@ -37,10 +41,10 @@ def main() -> int:
                 brokers[kind] = stack.enter_context(_BROKERS[kind]())
             place = folder / name.replace("/", "-")
             place.mkdir()
-            storm = Storm(Pair.on(name, brokers[kind]), options.seed, place, rate=options.rate, say=console.print)
+            storm = Storm(Pair.on(name, brokers[kind]), options.seed, place, rate=options.rate, say=say)
             results.append(storm.run(LONG, seconds=options.minutes * 60 / len(options.pair)))
     show(results, console)
-    console.print(f"seed {options.seed}", highlight=False)
+    say(f"seed {options.seed}")
     return int(any(result.troubles or result.account.lost for result in results))
 
 

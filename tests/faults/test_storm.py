@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.faults.storm.schedule import SHORT
 def test_nothing_confirmed_is_lost_in_a_storm(pair: Pair, tmp_path: Path) -> None:
     """Killed brokers, consumers and producers, and a link cut before the confirm, lose nothing that was confirmed."""
     result = Storm(pair, random.SystemRandom().randrange(10**6), tmp_path).run(SHORT)
+    sys.stdout.write(f"{result}\n")
     assert not result.troubles, str(result)
     assert not result.account.lost, str(result)
     assert [incident for incident in result.incidents if incident.recovered is None] == []

@@ -41,7 +41,8 @@ class Result:
     seed: str
     account: Account
     seconds: float
-    refused: int
+    refused: dict[str, int]
+    """Sends that raised and were repeated, by the error's class."""
     bound: int
     """Duplicates that the incidents allow."""
     incidents: list[Incident]
@@ -50,10 +51,12 @@ class Result:
     troubles: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        head = f"{self.pair}, seed {self.seed}: {self.account}; {self.refused} sends failed and were repeated, "
+        refused = ", ".join(f"{count} {name}" for name, count in self.refused.items()) or "none"
+        memory = ", ".join(f"{name} {size:.0f} MiB" for name, size in self.memory.items())
         return "\n".join(
             [
-                f"{head}at most {self.bound} duplicates",
+                f"{self.pair}, seed {self.seed}, {self.seconds:.0f} s: {self.account}",
+                f"  duplicates at most {self.bound}; sends that raised and were repeated: {refused}; {memory}",
                 *(f"  {incident}" for incident in self.incidents),
                 *(f"  TROUBLE: {trouble}" for trouble in self.troubles),
             ]
@@ -73,7 +76,7 @@ def show(results: Sequence[Result], console: Console) -> None:
             str(len(result.incidents)),
             str(account.sent),
             str(account.confirmed),
-            str(result.refused),
+            str(sum(result.refused.values())),
             str(account.handled),
             str(account.dead_lettered),
             str(account.duplicates),

@@ -147,8 +147,8 @@ class Storm:
     def _result(self, ledger: Ledger, memory: dict[str, float], seconds: float) -> Result:
         gaps = [b - a for times in ledger.times_by_note(HANDLED).values() for a, b in zip(times, times[1:])]
         account = dataclasses.replace(Account.of(ledger), longest_gap=max(gaps, default=0.0))
-        refused = sum(ledger.ids(REFUSED).values())
-        bound = refused + sum(
+        refused = dict(ledger.notes(REFUSED))
+        bound = sum(refused.values()) + sum(
             IN_FLIGHT * (len(self.children) if incident.fault.kind in kinds.OF_THE_BROKER else 1)
             for incident in self.incidents
         )

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Callable, Protocol
 
+from aspyx_event.timing import Deadline
 from tests.brokers import Broker
 from tests.faults.storm import schedule as kinds
 from tests.faults.storm.children import Child
@@ -14,6 +15,7 @@ from tests.faults.storm.schedule import Fault
 _NOTICED = 45.0
 """Seconds until a silent or broken link must be given up: two and a half heartbeats of 10 s, and a busy machine."""
 _WRITTEN = 15.0
+_INTO_THE_OUTAGE = 8.0
 
 
 class Scene(Protocol):
@@ -48,9 +50,10 @@ def _outage(scene: Scene, fault: Fault) -> None:
     first, second = (scene.children[name] for name in kinds.CONSUMERS)
     _stop(scene, first)
     scene.broker.stop()
-    scene.never.wait(fault.seconds / 2)
+    end = Deadline(fault.seconds)
+    scene.never.wait(_INTO_THE_OUTAGE)
     _stop(scene, second)
-    scene.never.wait(fault.seconds / 2)
+    scene.never.wait(end.left())
     scene.broker.start()
     first.start()
     second.start()

@@ -122,6 +122,16 @@ def test_throttle() -> None:
     assert not throttle.succeeded()
 
 
+def test_retries_do_not_throttle() -> None:
+    """Failing retries bring no throttle about; while there is one they are probes like any other."""
+    throttle = Throttle()
+    assert not any(throttle.failed(100.0, again=True) for _ in range(3 * FAILURES_IN_A_ROW))
+    assert not throttle.active
+    assert [throttle.failed(100.0) for _ in range(FAILURES_IN_A_ROW)].count(True) == 1
+    assert not throttle.failed(104.0, again=True)
+    assert throttle.closed_for(104.0) == PROBE_EVERY
+
+
 @given(st.integers(1, 300), st.floats(0, 1000))
 def test_credit(concurrency: int, seconds: float) -> None:
     """The credit is between twice the concurrency and 512, and about 100 ms of work."""

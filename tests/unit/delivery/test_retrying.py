@@ -218,6 +218,24 @@ def test_throttle(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
     assert "listener listener succeeds again" in caplog.text
 
 
+def test_retries_that_fail_again_do_not_throttle() -> None:
+    """Retries that come in a row after an outage do not stop a listener that handles what is new."""
+    provider, seen = FakeProvider(), Collected[int]()
+
+    def on(_e: Any) -> None:
+        attempt = current_envelope().attempt  # type: ignore[union-attr]
+        seen(attempt)
+        if attempt > 1:
+            raise ValueError
+
+    with managed(listening(on), provider=provider, retry=QUICK) as manager:
+        for _ in range(20):
+            provider.deliver("listener", headers={"ev_attempt": "3"}).settled.wait()
+        provider.deliver("listener").settled.wait()
+        assert manager.health().listeners["listener"].state == "running"
+    assert seen.items.count(1) == 1
+
+
 def test_rejects_and_poison_do_not_throttle() -> None:
     """Reject and decode failures say nothing about the listener's health."""
     provider = FakeProvider()
