@@ -46,7 +46,7 @@ LONG = (
     DELAYED,
 )
 _SECONDS = {OUTAGE: (45.0, 45.0), STALLED: (28.0, 32.0), DELAYED: (3.0, 8.0), CONSUMER_KILLED: (0.0, 1.5)}
-_CALM = (0.5, 3.0)
+_CALM = (0.2, 1.5)
 
 
 @dataclass(frozen=True)
