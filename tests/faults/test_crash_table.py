@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from aspyx_event import EventManager, ProviderError, ProviderUnavailable, SendTimeout
 from aspyx_event.delivery.attempt import CRASH_LIMIT
 from aspyx_event.testing.crash import CrashPoint
+from aspyx_event.testing.proxy import TcpProxy
 from tests.faults.crash.cast import FAILED, Behaviour
 from tests.faults.crash.scene import Scene
 from tests.faults.ledger import CONFIRMED, DEAD
@@ -20,6 +24,8 @@ from tests.faults.pairs import Pair
 logger = logging.getLogger(__name__)
 
 KILLED = -signal.SIGKILL
+FRAME = 100
+"""Bytes that are more than a heartbeat and less than an event."""
 
 
 @pytest.fixture
@@ -102,6 +108,67 @@ def test_a_sender_is_killed_before_the_confirmation(scene: Scene) -> None:
     logger.info("%s, %s: %s", scene.pair.name, CrashPoint.SEND_WRITTEN.value, account)
     assert not account.lost
     assert account.handled == 2  # this one, and the last
+    assert scene.handled(id) in (1, 2)
+
+
+def _written(scene: Scene, proxy: TcpProxy, sender: EventManager, id: str, timeout: float) -> Future[None]:
+    """An event on its way that has left, while no confirmation comes back: what becomes of its ``send_event``."""
+    proxy.stall("down")
+    before = proxy.bytes_forwarded("up")
+    outcome: Future[None] = Future()
+
+    def send() -> None:
+        try:
+            scene.send(sender, id, timeout=timeout)
+        except BaseException as error:  # noqa: BLE001 - it is what the caller asks for
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=send, daemon=True).start()
+    assert proxy.wait_for_bytes("up", before + FRAME, 30)
+    return outcome
+
+
+def test_a_link_is_cut_before_the_confirmation(scene: Scene) -> None:
+    """What was written and not confirmed is written again over the next connection, and confirmed, as one event."""
+    (id,) = scene.ids(1)
+    with scene.proxy() as proxy, scene.manager(listen=True) as receiver:
+        with scene.manager(listen=False, port=proxy.port, server_name="cut") as sender:
+            outcome = _written(scene, proxy, sender, id, timeout=60)
+            proxy.cut()
+            proxy.heal()
+            outcome.result(90)
+        scene.wait_handled([id])
+        scene.drain(receiver)
+        account = scene.account(receiver)
+    assert not account.lost
+    assert scene.handled(id) in (1, 2)
+
+
+@pytest.mark.parametrize(("refused", "error"), [(True, ProviderUnavailable), (False, SendTimeout)], ids=["cut", "mute"])
+def test_a_confirmation_does_not_come(scene: Scene, refused: bool, error: type[ProviderError]) -> None:
+    """The sender gets an error with the id: ProviderUnavailable without a connection, SendTimeout over a mute one.
+
+    Sent again with this id it is one event, which came once or twice.
+    """
+    (id,) = scene.ids(1)
+    with scene.proxy() as proxy, scene.manager(listen=True) as receiver:
+        with scene.manager(listen=False, port=proxy.port, server_name="cut") as sender:
+            outcome = _written(scene, proxy, sender, id, timeout=4)
+            if refused:
+                proxy.cut(refuse=True)
+            with pytest.raises(error) as caught:
+                outcome.result(60)
+            assert type(caught.value) is error
+            assert caught.value.event_id == id
+            proxy.cut()
+            proxy.heal()
+            scene.send(sender, id, timeout=60)
+        scene.wait_handled([id])
+        scene.drain(receiver)
+        account = scene.account(receiver)
+    assert not account.lost
     assert scene.handled(id) in (1, 2)
 
 

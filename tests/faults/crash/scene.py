@@ -14,6 +14,7 @@ from typing import Callable
 
 from aspyx_event import EventManager
 from aspyx_event.testing.crash import CrashPoint
+from aspyx_event.testing.proxy import TcpProxy
 from tests.faults.crash.cast import Cast, Part
 from tests.faults.ledger import CONFIRMED, DEAD, HANDLED, SENT, Account, Ledger
 from tests.faults.pairs import Pair
@@ -51,6 +52,10 @@ class Scene:
             yield manager
         finally:
             manager.stop()
+
+    def proxy(self) -> TcpProxy:
+        """A proxy before the broker; a context manager."""
+        return TcpProxy(self.pair.broker.host, self.pair.port)
 
     def send(self, manager: EventManager, *ids: str, timeout: float = 30) -> None:
         """Send events, and enter them."""
