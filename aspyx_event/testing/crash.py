@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from aspyx_event.envelope import Envelope
+from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.listeners import EventListenerDescriptor
@@ -61,9 +61,10 @@ class CrashingProvider(Provider):
 
     nth: counted from 1, over all events and listeners of this provider.
     proxy: for the points called ``..._WRITTEN``; ``inner`` has to connect through it. A provider writes in its own
-    time, so that bytes have left can be seen only outside of it: the proxy holds back what the broker answers, the
-    step is passed on, and the process dies as soon as bytes went up, at least as many as the body has, and no more
-    follow. Let nothing else be written meanwhile.
+    time, and may have to ask the broker before, so that an event has left can be seen only outside of it: by its id
+    among the bytes that go up, which must be in plain (no TLS). From then on the proxy holds back what the broker
+    answers, and the process dies when no more bytes follow. An acceptance has no id there: it is taken for written
+    when any byte went up after it, so let nothing else be written then.
 
     Thread-safe. Raises ConfigurationError for arguments that cannot work, and at the point itself when nothing is
     written within 30 s. Needs an operating system with SIGKILL.
@@ -101,23 +102,38 @@ class CrashingProvider(Provider):
             self._left -= 1
             return self._left == 0
 
-    def die_when_written(self, at_least: int, held: int) -> None:
-        """Die when so many bytes, and all that follow, went up since the proxy had counted ``held``."""
+    def hold_answer_to(self, event_id: str) -> None:
+        """As soon as this event is written, no answer of the broker arrives any more."""
         assert self._proxy is not None
-        if not self._proxy.wait_for_bytes("up", held + at_least, _WRITTEN_WITHIN):
-            raise ConfigurationError(
-                f"{self!r}: nothing was written within {_WRITTEN_WITHIN:g} s: does the provider connect to the port "
-                f"{self._proxy.port} of {self._proxy!r}?"
-            )
-        while self._proxy.wait_for_bytes("up", self._proxy.bytes_forwarded("up") + 1, _QUIET):
+        self._proxy.stall_once("down", event_id.encode())
+
+    def die_when_answer_is_held(self) -> None:
+        """Die when the event of ``hold_answer_to`` is written, to its last byte."""
+        assert self._proxy is not None
+        if not self._proxy.wait_for_stall("down", _WRITTEN_WITHIN):
+            raise self._nothing_written()
+        self._die_when_quiet(self._proxy)
+
+    def die_when_accepted(self, delivery: Delivery) -> None:
+        """Accept, and die when something was written."""
+        assert self._proxy is not None
+        self._proxy.stall("down")
+        before = self._proxy.bytes_forwarded("up")
+        delivery.accept()
+        if not self._proxy.wait_for_bytes("up", before + 1, _WRITTEN_WITHIN):
+            raise self._nothing_written()
+        self._die_when_quiet(self._proxy)
+
+    def _die_when_quiet(self, proxy: TcpProxy) -> None:
+        while proxy.wait_for_bytes("up", proxy.bytes_forwarded("up") + 1, _QUIET):
             pass
         die()
 
-    def hold_answers(self) -> int:
-        """From now on no answer of the broker arrives. Answers the bytes written so far."""
-        assert self._proxy is not None
-        self._proxy.stall("down")
-        return self._proxy.bytes_forwarded("up")
+    def _nothing_written(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self!r}: nothing was written within {_WRITTEN_WITHIN:g} s that could be recognised: does the provider "
+            f"connect in plain to {self._proxy!r}?"
+        )
 
     # -- what is watched
 
@@ -125,9 +141,9 @@ class CrashingProvider(Provider):
         """See Provider."""
         if not self.reached(CrashPoint.SEND_WRITTEN):
             return self._inner.send(envelope, event)
-        held = self.hold_answers()
+        self.hold_answer_to(envelope.id)
         confirmation = self._inner.send(envelope, event)
-        self.die_when_written(len(envelope.body), held)
+        self.die_when_answer_is_held()
         return confirmation
 
     def subscribe(
@@ -218,9 +234,7 @@ class _Watched(Delivery):
         if self._provider.reached(self._copied or CrashPoint.HANDLED):
             die()
         if self._copied is None and self._provider.reached(CrashPoint.ACCEPT_WRITTEN):
-            held = self._provider.hold_answers()
-            self._inner.accept()
-            self._provider.die_when_written(1, held)
+            self._provider.die_when_accepted(self._inner)
         self._inner.accept()
 
     def release(self) -> None:
@@ -233,9 +247,9 @@ class _Watched(Delivery):
         self._copied = CrashPoint.ERROR_CONFIRMED if dead else CrashPoint.RETRY_CONFIRMED
         if not self._provider.reached(CrashPoint.ERROR_WRITTEN if dead else CrashPoint.RETRY_WRITTEN):
             return self._inner.forward(destination, headers, delay=delay)
-        held = self._provider.hold_answers()
+        self._provider.hold_answer_to(headers.get(CE_ID) or self._inner.read().id)
         confirmation = self._inner.forward(destination, headers, delay=delay)
-        self._provider.die_when_written(len(self._inner.read().body), held)
+        self._provider.die_when_answer_is_held()
         return confirmation
 
     def __repr__(self) -> str:

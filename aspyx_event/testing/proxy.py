@@ -73,6 +73,14 @@ class TcpProxy:
         """
         self._do(lambda: self._stall([direction] if direction else DIRECTIONS, after_bytes))
 
+    def stall_once(self, direction: Direction, passed: bytes) -> None:
+        """``stall`` a direction as soon as these bytes were forwarded in the other one, over any connection.
+
+        ``stall_once("down", b"order-4711")`` holds back what the target answers to the request that contains them.
+        See ``wait_for_stall``.
+        """
+        self._do(lambda: self._faults.held_once.update({direction: passed}))
+
     def deaf(self) -> None:
         """Accept connections, and neither read from them nor connect them to the target, until ``heal``."""
         self._do(lambda: setattr(self._faults, "deaf", True))
@@ -117,6 +125,11 @@ class TcpProxy:
         """Wait until ``count`` bytes were forwarded since the beginning; False when ``timeout`` seconds are over."""
         with self._changed:
             return self._changed.wait_for(lambda: self._bytes[direction] >= count, timeout)
+
+    def wait_for_stall(self, direction: Direction, timeout: float = 10) -> bool:
+        """Wait until a direction is stalled; False when ``timeout`` seconds are over."""
+        with self._changed:
+            return self._changed.wait_for(lambda: direction in self._faults.stalled, timeout)
 
     # -- its end
 

@@ -28,6 +28,7 @@ class Faults:
     """What is wrong at the moment.
 
     budget: bytes that may still pass before every connection is closed. held_after: before a direction stalls.
+    held_once: what has to pass in the other direction before a direction stalls.
     """
 
     refusing: bool = False
@@ -36,6 +37,7 @@ class Faults:
     stalled: set[Direction] = field(default_factory=set)
     budget: dict[Direction, int] = field(default_factory=dict)
     held_after: dict[Direction, int] = field(default_factory=dict)
+    held_once: dict[Direction, bytes] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Nothing is wrong any more."""
@@ -44,6 +46,7 @@ class Faults:
         self.stalled.clear()
         self.budget.clear()
         self.held_after.clear()
+        self.held_once.clear()
 
     def stall(self, direction: Direction, after_bytes: int) -> None:
         """Let so many bytes pass in a direction, and then none."""
@@ -56,6 +59,10 @@ class Faults:
         """How many bytes may pass now in a direction, None: any number."""
         limits = [limit[direction] for limit in (self.budget, self.held_after) if direction in limit]
         return min(limits) if limits else None
+
+    def awaited(self, direction: Direction) -> list[tuple[Direction, bytes]]:
+        """What is waited for in a direction, and which one stalls then."""
+        return [(held, data) for held, data in self.held_once.items() if held != direction]
 
     def passed(self, direction: Direction, count: int) -> None:
         """So many bytes have passed."""
@@ -76,6 +83,7 @@ class Faults:
         words += [f"stalled-{direction}" for direction in sorted(self.stalled)]
         words += [f"delay={self.delay}"] if self.delay else []
         words += [f"stall-{direction}-after={left}" for direction, left in self.held_after.items()]
+        words += [f"stall-{direction}-once" for direction in self.held_once]
         words += [f"truncate-{direction}={left}" for direction, left in self.budget.items()]
         return " ".join(words) or "forwarding"
 
@@ -90,6 +98,7 @@ class Flow:
         self.ended = False
         self.done = False
         self._fresh = 0
+        self._tail = b""
 
     def wants(self) -> bool:
         """Whether more may be read."""
@@ -134,10 +143,21 @@ class Flow:
             self._fresh += sent
             self.size -= sent
             faults.passed(self.direction, sent)
+            self._look(piece[:sent], faults)
             if sent < len(piece):
                 self.pieces.appendleft((due, piece[sent:]))
             if sent == 0:
                 return
+
+    def _look(self, passed: bytes, faults: Faults) -> None:
+        """Stall the other direction if what it waits for has passed here, in one piece or several."""
+        keep = 0
+        for held, data in faults.awaited(self.direction):
+            keep = max(keep, len(data) - 1)
+            if data in self._tail + passed:
+                del faults.held_once[held]
+                faults.stalled.add(held)
+        self._tail = (self._tail + passed)[-keep:] if keep else b""
 
 
 class Pair:

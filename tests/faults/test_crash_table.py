@@ -24,8 +24,6 @@ from tests.faults.pairs import Pair
 logger = logging.getLogger(__name__)
 
 KILLED = -signal.SIGKILL
-FRAME = 100
-"""Bytes that are more than a heartbeat and less than an event."""
 
 
 @pytest.fixture
@@ -113,8 +111,7 @@ def test_a_sender_is_killed_before_the_confirmation(scene: Scene) -> None:
 
 def _written(scene: Scene, proxy: TcpProxy, sender: EventManager, id: str, timeout: float) -> Future[None]:
     """An event on its way that has left, while no confirmation comes back: what becomes of its ``send_event``."""
-    proxy.stall("down")
-    before = proxy.bytes_forwarded("up")
+    proxy.stall_once("down", id.encode())
     outcome: Future[None] = Future()
 
     def send() -> None:
@@ -126,7 +123,7 @@ def _written(scene: Scene, proxy: TcpProxy, sender: EventManager, id: str, timeo
             outcome.set_result(None)
 
     threading.Thread(target=send, daemon=True).start()
-    assert proxy.wait_for_bytes("up", before + FRAME, 30)
+    assert proxy.wait_for_stall("down", 30)
     return outcome
 
 

@@ -37,12 +37,12 @@ class Wire(LocalProvider):
         super().__init__()
         self._sock = socket.create_connection((HOST, port))
 
-    def write(self, step: str, size: int = 1) -> None:
+    def write(self, step: str, data: str) -> None:
         say(f"{step} passed on")
-        self._sock.sendall(b"x" * size)
+        self._sock.sendall(data.encode())
 
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
-        self.write("send", len(envelope.body))
+        self.write("send", envelope.id)
         return super().send(envelope, event)
 
     def subscribe(
@@ -67,15 +67,15 @@ class Wired(Delivery):
         return self._inner.read()
 
     def accept(self) -> None:
-        self._wire.write("accept")
+        self._wire.write("accept", "+")
         self._inner.accept()
 
     def release(self) -> None:
-        self._wire.write("release")
+        self._wire.write("release", "-")
         self._inner.release()
 
     def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
-        self._wire.write("error" if destination == self._wire.error_queue else "retry", len(self.read().body))
+        self._wire.write("error" if destination == self._wire.error_queue else "retry", self.read().id)
         return self._inner.forward(destination, headers, delay=delay)
 
 

@@ -102,6 +102,44 @@ def test_the_bytes_before_a_stall_are_those_of_all_connections(peers: Peers, pro
     assert "stalled-down stalled-up" in repr(proxy)
 
 
+@pytest.mark.parametrize("pieces", [[b"a question?"], [b"a ques", b"tion?"], [b"a ", b"q", b"uestion", b"?"]])
+def test_stall_once_something_has_passed(peers: Peers, proxy: TcpProxy, pieces: list[bytes]) -> None:
+    """The answer to bytes that are waited for is held back, however they arrive; what came before is not."""
+    client, server = peers.pair()
+    proxy.stall_once("down", b"question")
+    assert "stall-down-once" in repr(proxy)
+    client.sendall(b"quest")
+    assert receive(server, 5) == b"quest"
+    server.sendall(b"yes")
+    assert receive(client, 3) == b"yes"
+    assert not proxy.wait_for_stall("down", 0.05)
+    for piece in pieces:
+        client.sendall(piece)
+        assert receive(server, len(piece)) == piece
+    assert proxy.wait_for_stall("down")
+    server.sendall(b"an answer")
+    assert silent(client)
+    client.sendall(b"hm")
+    assert receive(server, 2) == b"hm"
+    proxy.heal()
+    assert receive(client, 9) == b"an answer"
+
+
+def test_what_is_waited_for_is_looked_for_in_each_connection(peers: Peers, proxy: TcpProxy) -> None:
+    """Halves that pass over two connections are no whole."""
+    first, first_server = peers.pair()
+    second, second_server = peers.pair()
+    proxy.stall_once("down", b"question")
+    first.sendall(b"ques")
+    assert receive(first_server, 4) == b"ques"
+    second.sendall(b"tion")
+    assert receive(second_server, 4) == b"tion"
+    assert not proxy.wait_for_stall("down", 0.05)
+    first.sendall(b"tion")
+    assert receive(first_server, 4) == b"tion"
+    assert proxy.wait_for_stall("down")
+
+
 def test_a_truncation_may_come_before_a_stall(peers: Peers, proxy: TcpProxy) -> None:
     """Both limits hold at once: the nearer one comes first."""
     client, server = peers.pair()
