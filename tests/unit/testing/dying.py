@@ -79,6 +79,10 @@ class Wired(Delivery):
         return self._inner.forward(destination, headers, delay=delay)
 
 
+holding = threading.Event()
+"""A listener will not return any more."""
+
+
 @event("Step", durable=True)
 @dataclass
 class Step:
@@ -94,6 +98,7 @@ def walk(step: Step) -> None:
     assert envelope is not None
     say(f"handle {step.behaviour} {envelope.attempt}")
     if step.behaviour == "hold":
+        holding.set()
         threading.Event().wait()
     if step.behaviour == "fail":
         raise ValueError
@@ -116,7 +121,9 @@ def main(point: CrashPoint, nth: int, behaviours: list[str]) -> None:
         manager.start(listen=point is not CrashPoint.SEND_WRITTEN)
         for behaviour in behaviours:
             manager.send_event(Step(behaviour))
-            if behaviour != "hold":
+            if behaviour == "hold":
+                holding.wait(20)
+            else:
                 for _ in range(2 if behaviour == "fail" else 1):
                     outcomes.acquire(timeout=20)
         say("stop")
