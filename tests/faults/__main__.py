@@ -21,11 +21,13 @@ from tests.faults.storm.schedule import LONG
 
 _BROKERS: dict[str, type[Broker]] = {"artemis": ArtemisBroker, "rabbitmq": RabbitMQBroker}
 
+_WIDTH = 160
+
 
 def main() -> int:
     """Return 1 when something is lost, or is not as promised in another way."""
     options = _options()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder = Path(tempfile.mkdtemp(prefix="storm-"))
 
     def say(text: str) -> None:

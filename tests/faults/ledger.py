@@ -76,6 +76,18 @@ class Ledger:
         rows = self._rows("select id from entries where what = ? and note = ? order by at", SENT, note)
         return list(dict.fromkeys(row[0] for row in rows if row[0] not in confirmed))
 
+    def answers(self, pid: int, since: float, until: float) -> list[tuple[str, str, float]]:
+        """CONFIRMED or REFUSED, its note and how long it took, of what a process sent in a period."""
+        query = "select id, what, note, at from entries where pid = ? and at > ? order by at"
+        sent: dict[str, float] = {}
+        found: list[tuple[str, str, float]] = []
+        for id, what, note, at in self._rows(query, pid, since):
+            if what == SENT and at < until:
+                sent[id] = at
+            elif what in (CONFIRMED, REFUSED) and id in sent:
+                found.append((what, note, at - sent.pop(id)))
+        return found
+
     def history(self, id: str) -> list[tuple[float, str, int, str]]:
         """All entries of one id: when, what, process, note."""
         return self._rows("select at, what, pid, note from entries where id = ? order by at", id)

@@ -14,7 +14,7 @@ from tests.faults.storm.schedule import Fault
 
 _COLUMNS = (
     "pair", "seconds", "faults", "sent", "confirmed", "refused", "handled", "dead-lettered", "duplicates", "(at most)",
-    "lost", "longest gap s", "MiB at the end",
+    "lost", "longest gap s", "MiB",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def show(results: Sequence[Result], console: Console) -> None:
     """The account of each pair as a table, its faults, and every trouble."""
     for result in results:
         console.print(str(result), highlight=False, markup=False, soft_wrap=True)
-    table = Table(*_COLUMNS, title="The storm")
+    table = Table(*_COLUMNS, title="The storm (MiB: of the largest process at the end)")
     for result in results:
         account = result.account
         table.add_row(
@@ -83,6 +83,6 @@ def show(results: Sequence[Result], console: Console) -> None:
             str(result.bound),
             str(len(account.lost)),
             f"{account.longest_gap:.1f}",
-            " ".join(f"{memory:.0f}" for memory in result.memory.values()),
+            f"{max(result.memory.values(), default=0):.0f}",
         )
     console.print(table)

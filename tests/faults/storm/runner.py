@@ -15,8 +15,9 @@ from typing import Callable
 from tests.faults.ledger import CONFIRMED, HANDLED, REFUSED, Account, Ledger
 from tests.faults.pairs import Pair
 from tests.faults.storm import schedule as kinds
+from tests.faults.storm.checks import check_logs, check_outage, check_queues
 from tests.faults.storm.children import Child
-from tests.faults.storm.draining import check_logs, check_queues, drain
+from tests.faults.storm.draining import drain
 from tests.faults.storm.program import PREFETCH, READY, TIMEOUTS, WORKERS
 from tests.faults.storm.report import Incident, Result
 from tests.faults.storm.schedule import Fault
@@ -111,6 +112,8 @@ class Storm:
         incident.lasted = time.monotonic() - begin
         if self._recovered(ledger, time.time()):
             incident.recovered = time.monotonic() - begin - incident.lasted
+            if fault.kind == kinds.OUTAGE:
+                check_outage(self, ledger, incident)
         self._say(f"{self.pair.name}: {incident}")
 
     def _recovered(self, ledger: Ledger, since: float) -> bool:

@@ -74,7 +74,7 @@ def schedule(seed: str, kinds: Sequence[str]) -> Iterator[Fault]:
                 _target(kind, rng),
                 calm=rng.uniform(*_CALM),
                 seconds=rng.uniform(*_SECONDS.get(kind, (0.0, 0.0))),
-                bytes=rng.randint(1, 2000),
+                bytes=rng.randint(1, 800),
             )
 
 

@@ -16,6 +16,8 @@ _NOTICED = 45.0
 """Seconds until a silent or broken link must be given up: two and a half heartbeats of 10 s, and a busy machine."""
 _WRITTEN = 15.0
 _INTO_THE_OUTAGE = 8.0
+_QUEUED = 3.0
+"""Seconds for which the broker is back and the durable listeners are not."""
 
 
 class Scene(Protocol):
@@ -55,6 +57,7 @@ def _outage(scene: Scene, fault: Fault) -> None:
     _stop(scene, second)
     scene.never.wait(end.left())
     scene.broker.start()
+    scene.never.wait(_QUEUED)
     first.start()
     second.start()
 
