@@ -54,13 +54,6 @@ class Sections:
 
 def split(data: bytes) -> Sections:
     """Read everything but the body. Raises WireError for what is no AMQP message."""
-    try:
-        return _split(data)
-    except RecursionError:
-        raise WireError("values are nested too deeply") from None
-
-
-def _split(data: bytes) -> Sections:
     found = Sections()
     body: list[bytes] = []
     at = 0
@@ -110,13 +103,10 @@ def _list(data: bytes, at: int) -> list[Any]:
 def body_values(body: bytes) -> list[Any]:
     """The values of raw body sections: the binaries of Data, the one value of AmqpValue."""
     values, at = [], 0
-    try:
-        while at < len(body):
-            value_at = _section(body, at)[1]
-            value, at = wire.read_value(body, value_at)
-            values.append(value)
-    except RecursionError:
-        raise WireError("values are nested too deeply") from None
+    while at < len(body):
+        value_at = _section(body, at)[1]
+        value, at = wire.read_value(body, value_at)
+        values.append(value)
     return values
 
 
@@ -200,6 +190,6 @@ def _message_id(value: Any) -> bytes:
         return wire.binary(value)
     if isinstance(value, uuid.UUID):
         return b"\x98" + value.bytes
-    if isinstance(value, int):
+    if isinstance(value, int) and 0 <= value < 2**64:
         return wire.ulong(value)
-    return wire.NULL
+    return wire.NULL  # no kind that an id may be of

@@ -11,6 +11,8 @@ import uuid
 from typing import Any, Callable, NamedTuple
 
 DESCRIBED = 0x00
+MAX_DEPTH = 32
+"""How deep values may be nested in what is read here: headers, annotations, and bodies that are no JSON anyway."""
 
 
 class WireError(ValueError):
@@ -35,10 +37,11 @@ _ONE_BYTE_SIZE = (0xA, 0xC, 0xE)
 _FOUR_BYTE_SIZE = (0xB, 0xD, 0xF)
 
 
-def end_of_value(data: bytes, at: int) -> int:
+def end_of_value(data: bytes, at: int, depth: int = 0) -> int:
     """Where the value that begins at ``at`` ends. Raises WireError when it does not end inside the data."""
     while at < len(data) and data[at] == DESCRIBED:
-        at = end_of_value(data, at + 1)
+        depth = _deeper(depth)
+        at = end_of_value(data, at + 1, depth)
     if at >= len(data):
         raise WireError("a value is missing")
     category = data[at] >> 4
@@ -55,6 +58,12 @@ def end_of_value(data: bytes, at: int) -> int:
     return end
 
 
+def _deeper(depth: int) -> int:
+    if depth >= MAX_DEPTH:
+        raise WireError("values are nested too deeply")
+    return depth + 1
+
+
 def _unpacker(layout: str) -> Callable[[bytes], Any]:
     packed = struct.Struct(layout)
     return lambda raw: packed.unpack(raw)[0]
@@ -62,6 +71,10 @@ def _unpacker(layout: str) -> Callable[[bytes], Any]:
 
 def _utf8(raw: bytes) -> str:
     return raw.decode("utf-8")
+
+
+def _character(raw: bytes) -> str:
+    return raw.decode("utf-32-be")  # no surrogate, and nothing beyond Unicode
 
 
 _SCALARS: dict[int, Callable[[bytes], Any]] = {
@@ -82,7 +95,7 @@ _SCALARS: dict[int, Callable[[bytes], Any]] = {
     0x70: _unpacker(">I"),
     0x71: _unpacker(">i"),
     0x72: _unpacker(">f"),
-    0x73: lambda raw: chr(int.from_bytes(raw, "big")),
+    0x73: _character,
     0x74: lambda _raw: None,  # decimals: nobody's header
     0x80: _unpacker(">Q"),
     0x81: _unpacker(">q"),
@@ -100,16 +113,18 @@ _SCALARS: dict[int, Callable[[bytes], Any]] = {
 }
 
 
-def read_value(data: bytes, at: int) -> tuple[Any, int]:
+def read_value(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
     """The value that begins at ``at``, and where it ends. Arrays are read as None. Raises WireError."""
+    if at < len(data) and data[at] == DESCRIBED:
+        depth = _deeper(depth)
+        descriptor, begin = read_value(data, at + 1, depth)
+        value, end = read_value(data, begin, depth)
+        return Described(descriptor, value), end
     end = end_of_value(data, at)
     code = data[at]
-    if code == DESCRIBED:
-        descriptor, begin = read_value(data, at + 1)
-        return Described(descriptor, read_value(data, begin)[0]), end
     category = code >> 4
     if category in (0xC, 0xD) or code == 0x45:
-        return _read_compound(data, at, end), end
+        return _read_compound(data, at, end, depth), end
     if category in (0xE, 0xF):
         return None, end
     head = 2 if category == 0xA else 5 if category == 0xB else 1
@@ -122,7 +137,7 @@ def read_value(data: bytes, at: int) -> tuple[Any, int]:
         raise WireError(f"a value of type 0x{code:02x} is malformed") from error
 
 
-def _read_compound(data: bytes, at: int, end: int) -> Any:
+def _read_compound(data: bytes, at: int, end: int, depth: int) -> Any:
     code = data[at]
     if code == 0x45:
         return []
@@ -135,9 +150,9 @@ def _read_compound(data: bytes, at: int, end: int) -> Any:
     count = int.from_bytes(data[begin - width : begin], "big")
     if count > end - begin:
         raise WireError("a list or map claims more entries than it can hold")
-    values = []
+    values, depth = [], _deeper(depth)
     for _ in range(count):
-        value, begin = read_value(data, begin)
+        value, begin = read_value(data, begin, depth)
         values.append(value)
     if begin > end:
         raise WireError("an entry reaches beyond its list or map")
@@ -177,8 +192,9 @@ def long(value: int) -> bytes:
 
 
 def timestamp(seconds: float) -> bytes:
-    """Encode a Unix time."""
-    return b"\x83" + int(seconds * 1000).to_bytes(8, "big", signed=True)
+    """Encode a Unix time; one that is further away than AMQP can say becomes the last or first that it can."""
+    milliseconds = max(-(2**63), min(int(seconds * 1000), 2**63 - 1))
+    return b"\x83" + milliseconds.to_bytes(8, "big", signed=True)
 
 
 def _variable(short: bytes, long_: bytes, raw: bytes) -> bytes:
