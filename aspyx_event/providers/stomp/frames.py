@@ -10,13 +10,20 @@ _EOL = b"\r\n"
 
 
 class Splitter:
-    """Cuts frames out of what is fed. Line ends between frames, heartbeats among them, are dropped."""
+    """Cuts frames out of what is fed. Line ends between frames, heartbeats among them, are dropped.
+
+    A frame ends at a NUL behind its blank line, never before: Artemis lets senders put a NUL into a header, and hands
+    it on as it is. Who cut there would lose the message, and take what follows for a frame of the broker's.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._wanted = 0
         """Bytes that the first frame in the buffer is known to have, its NUL included; 0: not known yet."""
+        self._body = 0
+        """Where its body begins, counted from the frame's begin; 0: not known yet."""
         self._searched = 0
+        """How many of its bytes need not be looked at again."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The frames that are complete now, each without its NUL."""
@@ -29,7 +36,7 @@ class Splitter:
                 break
             yield bytes(self._buffer[begin:end])
             begin = end + 1
-            self._wanted = self._searched = 0
+            self._wanted = self._body = self._searched = 0
         del self._buffer[:begin]
 
     def _skip_line_ends(self, begin: int) -> int:
@@ -39,27 +46,28 @@ class Splitter:
 
     def _end(self, begin: int) -> int | None:
         """Where the NUL of the frame that begins here is."""
+        if not self._body and not self._find_body(begin):
+            return None
         if self._wanted:
             end = begin + self._wanted - 1
             return end if end < len(self._buffer) else None
-        nul = self._buffer.find(0, begin + self._searched)
-        preamble = self._preamble_end(begin, nul)
-        if preamble is not None:
-            length = _LENGTH.search(self._buffer, begin, preamble)
-            if length is not None:
-                self._wanted = preamble - begin + int(length.group(1)) + 1
-                return self._end(begin)
+        nul = self._buffer.find(0, begin + max(self._body, self._searched))
         if nul < 0:
             self._searched = len(self._buffer) - begin
             return None
         return nul
 
-    def _preamble_end(self, begin: int, nul: int) -> int | None:
-        """Where the body begins; a frame's headers cannot hold a NUL."""
-        limit = len(self._buffer) if nul < 0 else nul
-        ends = [
-            (at, at + len(blank))
-            for blank in (b"\n\n", b"\n\r\n")
-            if (at := self._buffer.find(blank, begin, limit)) >= 0
-        ]
-        return min(ends)[1] if ends else None
+    def _find_body(self, begin: int) -> bool:
+        """Look for the blank line, and a content-length before it. False: it is not there yet."""
+        start = begin + self._searched
+        end = self._buffer.find(b"\n\n", start)
+        other = self._buffer.find(b"\n\r\n", start, len(self._buffer) if end < 0 else end + 2)
+        if end < 0 and other < 0:
+            self._searched = max(0, len(self._buffer) - begin - len(b"\n\r"))
+            return False
+        self._body = (other + len(b"\n\r\n") if other >= 0 else end + len(b"\n\n")) - begin
+        self._searched = 0
+        length = _LENGTH.search(self._buffer, begin, begin + self._body)
+        if length is not None:
+            self._wanted = self._body + int(length.group(1)) + 1
+        return True

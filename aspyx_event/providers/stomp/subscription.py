@@ -307,7 +307,7 @@ class StompSubscription(Subscription):
             if command is None:
                 self._giving_back = True
             else:
-                link.tell(command, {"id": delivery.headers.get("ack", "")})
+                link.tell(command, {"id": self.dialect.ack_id(delivery.headers)})
             done = self._in_flight == 0 and (self._closed or self._giving_back)
         if done:
             self._end(link)

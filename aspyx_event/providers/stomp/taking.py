@@ -55,7 +55,7 @@ class TakenDelivery(Delivery):
                 return
             self._settled = True
             if accept:
-                self._session.link.tell("ACK", {"id": self._headers.get("ack", "")})
+                self._session.link.tell("ACK", {"id": self._dialect.ack_id(self._headers)})
             self._session.link.close(Deadline(_GOODBYE))
 
 

@@ -82,6 +82,10 @@ class ArtemisDialect(Dialect):
         """An AMQP sender's id; else the second half of the message id, as the first is that of the consumer."""
         return frame.get("NATIVE_MESSAGE_ID") or frame.get("message-id", "").rpartition(",")[2] or None
 
+    def ack_id(self, frame: Mapping[str, str]) -> str:
+        """The message id. The broker's own ``ack`` says the same, but stands behind a sender's header of that name."""
+        return frame.get("message-id", "")
+
     # -- the broker ------------------------------------------------------------------------------------------------
 
     def capabilities(self, sessions: Sessions, deadline: Deadline) -> Capabilities:  # noqa: ARG002

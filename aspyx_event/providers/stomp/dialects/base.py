@@ -100,6 +100,10 @@ class Dialect(ABC):
         """The id that the broker or a foreign sender gave, the same for each delivery of the message."""
         return frame.get("message-id")
 
+    def ack_id(self, frame: Mapping[str, str]) -> str:
+        """What an ACK or NACK of the message has to name."""
+        return frame.get("ack", "")
+
     def delivery_count(self, frame: Mapping[str, str]) -> int:  # noqa: ARG002
         """How often the broker says that it was delivered before and came back."""
         return 0

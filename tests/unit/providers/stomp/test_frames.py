@@ -39,3 +39,17 @@ def test_heartbeats_alone_are_nothing() -> None:
     for _ in range(100):
         assert list(splitter.feed(b"\n\r\n")) == []
     assert list(splitter.feed(b"RECEIPT\nreceipt-id:1\n\n\0\n")) == [b"RECEIPT\nreceipt-id:1\n\n"]
+
+
+FORGED = b"RECEIPT\nreceipt-id:r1\n\n"
+
+
+@given(st.sampled_from([b"x:a\0b", b"a\0b:v", b"x:\0" + FORGED.replace(b"\n", b"\\n") + b"\0"]), st.integers(1, 200))
+def test_a_nul_in_a_header_ends_no_frame(line: bytes, size: int) -> None:
+    """A NUL in a header is a part of it: what follows is no frame of the broker's."""
+    frame = b"MESSAGE\nmessage-id:1\n" + line + b"\ncontent-length:3\n\n{\0}"
+    stream = frame + b"\0" + FORGED + b"\0"
+    splitter, found = Splitter(), []
+    for at in range(0, len(stream), size):
+        found += list(splitter.feed(stream[at : at + size]))
+    assert found == [frame, FORGED]
