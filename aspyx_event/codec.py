@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
+from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator, from_json
 
-from aspyx_event.codec_schema import base64_bytes, mentions
-from aspyx_event.envelope import JSON, Envelope
+from aspyx_event.codec_schema import base64_bytes, mentions, words
+from aspyx_event.envelope import JSON, Envelope, shown
 from aspyx_event.events import EventDescriptor, place
 from aspyx_event.exceptions import CodecError, ConfigurationError
 
@@ -25,6 +25,18 @@ _WITHOUT_VALUES = {
     "uuid_parsing": "Input should be a valid UUID",
 }
 """For the few messages of pydantic that repeat a part of the input."""
+MAX_DEPTH = 200
+"""How deep pydantic reads lists and objects in each other; a body that goes deeper is not valid JSON to it."""
+_DEEP = (
+    "any",
+    "definition-ref",
+    "function-plain",
+    "function-wrap",
+    "function-before",
+    "function-after",
+    "custom-error",
+)
+"""Nodes of a schema below which more levels may come than it shows."""
 _UNPRINTABLE = "a lone surrogate or bytes that are not UTF-8"
 
 
@@ -48,7 +60,8 @@ class JsonCodec:
     """Compact UTF-8 JSON by pydantic, fields in the order of the class.
 
     Dataclasses and models alike; a pydantic model's own configuration holds, and its lax JSON mode unless the model
-    says otherwise. ``max_message_size`` bounds a body in bytes, in both directions.
+    says otherwise. ``max_message_size`` bounds a body in bytes, in both directions; lists and objects may be nested 200
+    levels deep, in both directions.
     """
 
     content_type = JSON
@@ -65,7 +78,7 @@ class JsonCodec:
         self._shape(event)
 
     def encode(self, event: Any, descriptor: EventDescriptor) -> bytes:
-        """The event as JSON. Raises CodecError for wrong field types, NaN, infinity, and too many bytes."""
+        """The event as JSON. Raises CodecError for wrong field types, NaN, infinity, too many levels and bytes."""
         shape = self._shape(descriptor)
         try:
             body: bytes = shape.serializer.to_json(event, warnings="error")
@@ -81,6 +94,13 @@ class JsonCodec:
             misfit = shape.misfit(body)
             if misfit is not None:
                 raise CodecError(f"event {descriptor.name!r} cannot be sent: {misfit}")
+        if shape.deep and body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            spot = shape.too_deep(event, body)
+            if spot is not None:
+                raise CodecError(
+                    f"event {descriptor.name!r} cannot be sent: {spot} is nested more than {MAX_DEPTH} levels "
+                    "deep, which no receiver reads"
+                )
         if len(body) > self.max_message_size:
             raise CodecError(
                 f"event {descriptor.name!r} cannot be sent: its body has {len(body)} bytes, and max_message_size is "
@@ -93,15 +113,15 @@ class JsonCodec:
         if envelope.unreadable:
             raise CodecError(f"the body cannot be read: {envelope.unreadable}")
         if not _is_json(envelope.content_type):
-            raise CodecError(f"the content type {envelope.content_type!r} is not JSON")
+            raise CodecError(f"the content type {shown(envelope.content_type or '')!r} is not JSON")
         if len(envelope.body) > self.max_message_size:
             raise CodecError(f"the body has {len(envelope.body)} bytes; max_message_size is {self.max_message_size}")
+        shape = self._shape(descriptor)
         try:
-            return self._shape(descriptor).validator.validate_json(envelope.body)
+            return shape.validator.validate_json(envelope.body)
         except ValidationError as error:
-            raise CodecError(f"the body is not a valid {descriptor.name!r}: {_problems(error)}") from _without_input(
-                error
-            )
+            found = shape.problems(error)
+            raise CodecError(f"the body is not a valid {descriptor.name!r}: {found}") from ValueError(found)
         except (ValueError, TypeError, RecursionError) as error:
             raise CodecError(f"the body is not a valid {descriptor.name!r}: {type(error).__name__}") from error
 
@@ -133,6 +153,8 @@ class _Shape:
         fields: Any = getattr(event.type, "model_fields", None) or getattr(event.type, "__dataclass_fields__", ())
         self.fields: tuple[str, ...] = tuple(fields)
         self.literal = mentions(schema, "literal")
+        self.deep = any(mentions(schema, kind) for kind in _DEEP)
+        self._words = words(schema)
 
     def complaint(self, event: Any, error: Exception) -> str:
         """Which field of the event is to blame, found by writing them one by one."""
@@ -144,6 +166,8 @@ class _Shape:
                 text = str(own)
                 if "utf-8" in text.lower():
                     return f"field {name!r} holds {_UNPRINTABLE}"
+                if "depth exceeded" in text or "Circular reference" in text:
+                    return f"field {name!r} is nested too deeply, or holds itself"
                 inner = _INNER_FIELD.search(text)
                 deeper = f", there {inner.group(1)!r}," if inner and inner.group(1) != name else ""
                 return f"field {name!r}{deeper} holds a value that does not fit its type ({type(value).__name__})"
@@ -163,6 +187,32 @@ class _Shape:
                 if detail["input"] is None:
                     return f"field {where!r} is None, which its type does not allow"
         return None
+
+    def problems(self, error: ValidationError) -> str:
+        """Fields and reasons, without the values: they may be secret, and this goes into logs."""
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        shown = [f"{self._where(d['loc'])}: {_WITHOUT_VALUES.get(d['type'], d['msg'])}" for d in details[:5]]
+        more = f" (and {len(details) - 5} more)" if len(details) > 5 else ""
+        return "; ".join(shown) + more
+
+    def _where(self, path: tuple[int | str, ...]) -> str:
+        """A path of the names that the class knows; the keys of a dictionary are data like its values."""
+        return ".".join(self._known(part) for part in path) or "the whole"
+
+    def _known(self, part: int | str) -> str:
+        if isinstance(part, int) or part == "[key]" or part in self._words:
+            return str(part)
+        kind = part.partition("[")[0]  # as in list[int], which pydantic calls a choice
+        return kind if kind in self._words and part.endswith("]") else "*"
+
+    def too_deep(self, event: Any, body: bytes) -> str | None:
+        """Which field goes deeper than receivers read; None: none does."""
+        if not _too_deep(body):
+            return None
+        for name in self.fields:
+            if _too_deep(self.serializer.to_json(event, warnings=False, include={name})):
+                return f"field {name!r}"
+        return "it"
 
     def largest(self, event: Any) -> str:
         """A hint at the biggest field."""
@@ -185,20 +235,12 @@ def _is_json(content_type: str | None) -> bool:
     return kind in (JSON, "text/plain") or kind.endswith("+json")
 
 
-def _problems(error: ValidationError) -> str:
-    """Fields and reasons, without the values: they may be secret, and this goes into logs."""
-    details = error.errors(include_input=False, include_url=False, include_context=False)
-    shown = [
-        f"{'.'.join(map(str, d['loc'])) or 'the whole'}: {_WITHOUT_VALUES.get(d['type'], d['msg'])}"
-        for d in details[:5]
-    ]
-    more = f" (and {len(details) - 5} more)" if len(details) > 5 else ""
-    return "; ".join(shown) + more
-
-
-def _without_input(error: ValidationError) -> Exception:
-    """A cause that says the same without the values."""
-    return ValueError(_problems(error))
+def _too_deep(body: bytes) -> bool:
+    try:
+        from_json(body)
+    except ValueError as error:
+        return "recursion" in str(error)
+    return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -32,6 +32,28 @@ def mentions(schema: Any, kind: str) -> bool:
     return isinstance(schema, (list, tuple)) and any(mentions(item, kind) for item in schema)
 
 
+def words(schema: Any) -> frozenset[str]:
+    """Every text of the schema: names of fields, types, choices and tags. What an error names besides is input."""
+    found: set[str] = set()
+    _collect(schema, found)
+    return frozenset(found)
+
+
+def _collect(node: Any, found: set[str]) -> None:
+    if isinstance(node, str):
+        found.add(node)
+    elif isinstance(node, type):
+        found.add(node.__name__)
+    elif isinstance(node, dict):
+        found.update(key for key in node if isinstance(key, str))
+        for key, value in node.items():
+            if key not in ("default", "metadata"):
+                _collect(value, found)
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            _collect(item, found)
+
+
 def _rewrite(node: Any, *, inside: bool, named: bool = False) -> Any:
     if isinstance(node, dict):
         kind = None if named else node.get("type")
