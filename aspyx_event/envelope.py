@@ -33,6 +33,7 @@ EV_ATTEMPT = "ev_attempt"
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_ATTEMPT_DIGITS = 9
+_SHOWN = 100
 
 
 def check_header(key: Any, value: Any) -> None:
@@ -58,6 +59,13 @@ def check_header(key: Any, value: Any) -> None:
         raise ConfigurationError(
             f"header {key!r}: its value holds a lone surrogate, which UTF-8 cannot carry"
         ) from None
+
+
+def shown(text: str) -> str:
+    """An id or a name that somebody else chose, for a log line: one line, printable, not too long."""
+    cut = text[:_SHOWN]
+    printable = cut if cut.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in cut)
+    return printable if len(text) <= _SHOWN else f"{printable}... ({len(text)} characters)"
 
 
 class Chain(Protocol):
@@ -202,9 +210,8 @@ class Envelope:
         return self._chain, position
 
     def __repr__(self) -> str:
-        return (
-            f"<Envelope {self._headers.get(CE_TYPE, '?')} id={self.id} attempt={self.attempt} {len(self.body)} bytes>"
-        )
+        what = f"{shown(self._headers.get(CE_TYPE, '?'))} id={shown(self.id)}"
+        return f"<Envelope {what} attempt={self.attempt} {len(self.body)} bytes>"
 
 
 _current: contextvars.ContextVar[Optional[Envelope]] = contextvars.ContextVar("aspyx_event_envelope", default=None)

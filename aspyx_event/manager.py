@@ -276,13 +276,15 @@ class EventManager:
     def replay(self, id: str, timeout: float = START_TIMEOUT) -> None:
         """Send a dead letter back to the queue of the listener that failed, with the same id and a fresh count.
 
-        Raises ConfigurationError when there is none with this id, or when no listener of the registry reads the queue
-        it failed in; ProviderError when it could not be sent, and then it stays where it is.
+        Raises ConfigurationError when there is none with this id, when no listener of the registry reads the queue it
+        failed in, or when that is the queue of another listener than its headers say; ProviderError when it could not
+        be sent, and then it stays where it is.
         """
         self._lifecycle.check_running()
-        own = {self.provider.queue_name(listener) for listener in self.registry.listeners}
-        attached = {worker.queue for worker in self._dispatcher.workers} if self._dispatcher is not None else set()
-        self._dead_letters.replay(id, own | attached, timeout)
+        readers = {self.provider.queue_name(listener): listener.name for listener in self.registry.listeners}
+        if self._dispatcher is not None:
+            readers.update((worker.queue, worker.listener.name) for worker in self._dispatcher.workers)
+        self._dead_letters.replay(id, readers, timeout)
 
     def __repr__(self) -> str:
         return f"<EventManager {self._lifecycle.state} {self.provider!r}>"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from aspyx_event.envelope import CE_ID, CE_TYPE, EV_ATTEMPT, EV_PREFIX, Envelope
+from aspyx_event.envelope import CE_ID, CE_TYPE, EV_ATTEMPT, EV_PREFIX, Envelope, shown
 from aspyx_event.exceptions import ConfigurationError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Provider
@@ -115,6 +115,24 @@ def dead_letter(envelope: Envelope) -> DeadLetter:
     )
 
 
+def _destination(envelope: Envelope, readers: Mapping[str, str]) -> str:
+    """Where it goes back to. The headers may be forged, and a queue without a reader swallows what it gets."""
+    queue = envelope.get("ev_error_queue") or ""
+    if queue not in readers:
+        raise ConfigurationError(
+            f"event {shown(envelope.id)!r} failed in the queue {shown(queue)!r}, which no listener of this registry "
+            f"reads: register its listener first; the queues here are {sorted(readers) or 'none'}"
+        )
+    claimed = envelope.get("ev_error_listener")
+    if claimed and claimed != readers[queue]:
+        raise ConfigurationError(
+            f"event {shown(envelope.id)!r} failed, as its headers say, in listener {shown(claimed)!r} and in the queue "
+            f"{queue!r}, which is that of listener {readers[queue]!r}: the headers are forged or damaged, and it stays "
+            "where it is; send the event anew"
+        )
+    return queue
+
+
 class DeadLetters:
     """Reading the error queue and sending back from it. Thread-safe."""
 
@@ -128,8 +146,11 @@ class DeadLetters:
         for envelope in self._provider.browse(self._provider.error_queue, timeout=timeout):
             yield dead_letter(envelope)
 
-    def replay(self, event_id: str, known: Set[str], timeout: float) -> None:
-        """Send one back to the queue it failed in, one of ``known``. Raises ConfigurationError when there is none."""
+    def replay(self, event_id: str, readers: Mapping[str, str], timeout: float) -> None:
+        """Send one back to the queue it failed in. ``readers``: the listener of each queue that it may go to.
+
+        Raises ConfigurationError when there is none with this id, or when it may not go where its headers say.
+        """
         deadline = Deadline(timeout)
         delivery = self._provider.take(self._provider.error_queue, event_id, timeout=timeout)
         if delivery is None:
@@ -137,12 +158,7 @@ class DeadLetters:
         settled = False
         try:
             envelope = delivery.read()
-            queue = envelope.get("ev_error_queue") or ""
-            if queue not in known:  # the header may be forged, and a queue without a reader swallows what it gets
-                raise ConfigurationError(
-                    f"event {event_id!r} failed in the queue {queue!r}, which no listener of this registry reads: "
-                    f"register its listener first; the queues here are {sorted(known) or 'none'}"
-                )
+            queue = _destination(envelope, readers)
             confirmation = delivery.forward(queue, without_error_headers(envelope.wire_headers))
             try:
                 confirmation.result(deadline.left())

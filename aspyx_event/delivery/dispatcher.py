@@ -19,6 +19,7 @@ from aspyx_event.delivery.process import abandoned_threads
 from aspyx_event.delivery.settlement import Settlement
 from aspyx_event.delivery.wiring import policy_of
 from aspyx_event.delivery.worker import ListenerWorker
+from aspyx_event.envelope import shown
 from aspyx_event.exception_manager import ExceptionManager
 from aspyx_event.exceptions import ConfigurationError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
@@ -220,7 +221,7 @@ class Dispatcher:
                 seconds = time.monotonic() - item.started_at
                 logger.error(
                     "listener %s did not finish event %s (%.0f s in thread %s): the event is given back",
-                    worker.listener.name, item.envelope.id, seconds, item.thread.name if item.thread else "?",
+                    worker.listener.name, shown(item.envelope.id), seconds, item.thread.name if item.thread else "?",
                 )  # fmt: skip
                 abandoned_threads.add(item.thread)
                 yield Abandoned(worker.listener.name, item.envelope.id, seconds)

@@ -7,6 +7,7 @@ import threading
 from typing import Callable
 
 from aspyx_event.delivery.outcome import Outcome, Result
+from aspyx_event.envelope import shown
 from aspyx_event.timing import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -72,22 +73,22 @@ class OutcomeLog:
         """Log an outcome. ``delay``: seconds until the next attempt. While ``throttled``, retries are only counted."""
         error = type(outcome.error).__name__
         if outcome.result is Result.RETRIED:
-            if self._retries.admit(f"{outcome.event_id} ({error})", quiet=throttled):
+            if self._retries.admit(f"{shown(outcome.event_id)} ({error})", quiet=throttled):
                 logger.warning(
                     "listener %s: attempt %d for event %s failed with %s; the next in %.1f s",
-                    self._listener, outcome.attempt, outcome.event_id, error, delay,
+                    self._listener, outcome.attempt, shown(outcome.event_id), error, delay,
                 )  # fmt: skip
         elif outcome.result is Result.DEAD_LETTERED:
-            if self._dead.admit(f"{outcome.event_id} ({outcome.reason}: {error})"):
+            if self._dead.admit(f"{shown(outcome.event_id)} ({outcome.reason}: {error})"):
                 logger.error(
                     "listener %s: event %s is in the error queue after %d attempts (%s): %s",
-                    self._listener, outcome.event_id, outcome.attempt, outcome.reason, error,
+                    self._listener, shown(outcome.event_id), outcome.attempt, outcome.reason, error,
                 )  # fmt: skip
         elif outcome.result is Result.EXPIRED:
-            if self._expired.admit(outcome.event_id):
-                logger.info("listener %s: event %s has expired", self._listener, outcome.event_id)
+            if self._expired.admit(shown(outcome.event_id)):
+                logger.info("listener %s: event %s has expired", self._listener, shown(outcome.event_id))
         else:
-            logger.debug("listener %s: event %s %s", self._listener, outcome.event_id, outcome.result.value)
+            logger.debug("listener %s: event %s %s", self._listener, shown(outcome.event_id), outcome.result.value)
 
     def close(self) -> None:
         """The listener ends: sum up what is left."""

@@ -8,7 +8,7 @@ from aspyx_event.delivery.dead_letters import copy_headers, error_headers, witho
 from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.outcome import Result
 from aspyx_event.delivery.redelivery import Action, Verdict
-from aspyx_event.envelope import EV_ATTEMPT
+from aspyx_event.envelope import EV_ATTEMPT, shown
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
 
@@ -79,6 +79,6 @@ class Settlement:
         except (ProviderError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError) as error:
             confirmation.cancel()
             raise NotConfirmed(
-                f"the copy of event {item.envelope.id} for the queue {destination} was not confirmed "
+                f"the copy of event {shown(item.envelope.id)} for the queue {destination} was not confirmed "
                 f"({str(error) or type(error).__name__})"
             ) from error

@@ -26,6 +26,7 @@ from aspyx_event.delivery.redelivery import (
     judge,
 )
 from aspyx_event.delivery.settlement import NotConfirmed, Settlement
+from aspyx_event.envelope import shown
 from aspyx_event.exception_manager import ExceptionManager
 from aspyx_event.exceptions import Reject
 from aspyx_event.listeners import EventListenerDescriptor
@@ -140,7 +141,7 @@ class ListenerWorker:
                 item.warned = True
                 logger.warning(
                     "listener %s works on event %s since %.0f s in thread %s",
-                    self.listener.name, item.envelope.id, seconds, item.thread.name if item.thread else "?",
+                    self.listener.name, shown(item.envelope.id), seconds, item.thread.name if item.thread else "?",
                 )  # fmt: skip
 
     # -- a worker's turn
@@ -174,8 +175,10 @@ class ListenerWorker:
         except NotConfirmed as error:
             why = str(error)
         except BaseException as error:  # a bug of ours, or of a provider: given back, it would only be here again
-            logger.exception("listener %s: event %s is kept and tried again", self.listener.name, item.envelope.id)
-            why = f"event {item.envelope.id} could not be settled ({type(error).__name__})"
+            logger.exception(
+                "listener %s: event %s is kept and tried again", self.listener.name, shown(item.envelope.id)
+            )
+            why = f"event {shown(item.envelope.id)} could not be settled ({type(error).__name__})"
         try:
             if verdict is None or result is None:
                 item.pending = verdict
