@@ -139,7 +139,7 @@ def stacks() -> str:
 def signals(on_signal: Callable[[str], None]) -> Iterator[None]:
     """Call ``on_signal(name)`` for SIGTERM and SIGINT; a second signal ends the process at once.
 
-    A ``start()`` in the main thread that still waits for a broker then raises Interrupted, as it would KeyboardInterrupt.
+    A ``start()`` in the main thread that still waits for a broker then raises Interrupted, as if it were Ctrl-C.
 
     Raises LifecycleError outside the main thread, where Python delivers no signals.
     """

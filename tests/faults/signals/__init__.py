@@ -1,0 +1,1 @@
+"""Programs that get signals: a service, a web application under gunicorn, and one that forks."""
