@@ -31,7 +31,7 @@ class Reports:
         self._lock = threading.Lock()
         self._connected: Optional[bool] = None
         self._since = time.monotonic()
-        self._kind: Optional[type] = None
+        self._kinds: set[type] = set()
         self._said_at = 0.0
         self._refused: dict[str, tuple[str, float]] = {}
 
@@ -59,19 +59,20 @@ class Reports:
             logger.info("%r is connected", self._provider)
         elif not self._connected:
             logger.info("%r is connected again after %.0f s", self._provider, time.monotonic() - self._since)
-        self._connected, self._kind = True, None
+        self._connected = True
 
     def _is_away(self, error: Optional[BaseException]) -> None:
         now, reason = time.monotonic(), error or "no reason given"
         if self._connected:
-            self._connected, self._since = False, now
+            self._connected, self._since, self._kinds = False, now, set()
             logger.warning("%r lost its connection: %s", self._provider, reason)
-        elif type(error) is not self._kind or now - self._said_at >= REMIND_EVERY:
+        elif type(error) not in self._kinds or now - self._said_at >= REMIND_EVERY:
             again = "yet" if self._connected is None else f"for {now - self._since:.0f} s"
             logger.warning("%r has no connection %s, and goes on trying: %s", self._provider, again, reason)
         else:
             return
-        self._kind, self._said_at = type(error), now
+        self._said_at = now
+        self._kinds.add(type(error))  # "wrong password" after "refused" is news; several connections may take turns
 
     def _about_queue(self, queue: str, error: Optional[BaseException]) -> None:
         names = self.dispatcher.set_detached(queue, error) if self.dispatcher is not None else []

@@ -26,7 +26,7 @@ pytest.importorskip("gunicorn")
 pytest.importorskip("supervisor")
 
 CONFIGURATIONS = Path(__file__).with_name("signals")
-AMQP_ARTEMIS, STOMP_ARTEMIS, AMQP_RABBITMQ, STOMP_RABBITMQ = PAIRS
+AMQP_ARTEMIS, _, AMQP_RABBITMQ, STOMP_RABBITMQ = PAIRS
 GRACEFUL = 20
 """graceful_timeout of the configuration, in seconds."""
 
@@ -71,9 +71,7 @@ class Clients:
     ("pair", "worker"),
     [
         pytest.param(*AMQP_ARTEMIS.values, "sync", marks=AMQP_ARTEMIS.marks),
-        pytest.param(*STOMP_RABBITMQ.values, "sync", marks=STOMP_RABBITMQ.marks),
-        pytest.param(*AMQP_RABBITMQ.values, "gthread", marks=AMQP_RABBITMQ.marks),
-        pytest.param(*STOMP_ARTEMIS.values, "gthread", marks=STOMP_ARTEMIS.marks),
+        pytest.param(*STOMP_RABBITMQ.values, "gthread", marks=STOMP_RABBITMQ.marks),
     ],
     indirect=["pair"],
 )
@@ -137,7 +135,9 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.parametrize("pair", [STOMP_ARTEMIS, AMQP_RABBITMQ], indirect=True)
+# Not STOMP on Artemis: a reset connection, as SIGKILL makes it, may leave a message "delivering" there until the broker
+# is restarted (docs/decisions/10); what a kill does on every pair is the crash table's to prove.
+@pytest.mark.parametrize("pair", [AMQP_RABBITMQ, STOMP_RABBITMQ], indirect=True)
 def test_a_supervisor(pair: Pair, folder: Path) -> None:
     """Under supervisord: restarts are drained with exit code 0, a killed process is started again; nothing is lost."""
     arguments = f"{pair.url()} {pair.prefix} {folder}/ledger '{{\"seconds\": 0.02}}'"

@@ -124,7 +124,7 @@ def test_an_error_queue_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_an_outage(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Of many failed attempts to connect, one has a line each minute, and one whenever the kind of failure changes."""
+    """Of many failed attempts to connect, one has a line each minute, and so has the first of each kind of failure."""
     monkeypatch.setattr(reports, "REMIND_EVERY", 3600.0)
     provider = FakeProvider()
     with managed(listening(lambda e: None), provider=provider):
@@ -132,6 +132,7 @@ def test_an_outage(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
             provider.lose_connection(ProviderUnavailable("refused"))
         for _ in range(20):
             provider.lose_connection(AuthenticationFailed("wrong password"))
+            provider.lose_connection(ProviderUnavailable("refused"))
         monkeypatch.setattr(reports, "REMIND_EVERY", 0.0)
         provider.lose_connection(AuthenticationFailed("still wrong"))
         for _ in range(2):

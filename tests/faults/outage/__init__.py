@@ -1,0 +1,1 @@
+"""A program that works through an outage, with a log that is counted."""
