@@ -176,7 +176,7 @@ class Channel:
         except final as error:
             fail(self.first, error)
             return False
-        self.renewing = False
+        self.renewing = self._recycle is self._link
         self._ready()
         resolve(self.first)
         return True

@@ -219,7 +219,9 @@ class StompProvider(Provider):
         self._report(as_provider_error(error))
 
     def _report(self, error: Optional[ProviderError] = None) -> None:
-        """Connected means all connections. Every failure is reported, and every change."""
+        """Connected means all connections. Every failure is reported, and every change; nothing while it stops."""
+        if self._channel is None:
+            return
         with self._lock:
             connected = self.connected
             changed, self._reported = connected != self._reported, connected
