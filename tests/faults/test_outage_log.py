@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -75,7 +76,7 @@ def test_an_outage_of_a_minute(artemis: Broker, rabbitmq: Broker, tmp_path: Path
         for broker in brokers.values():
             broker.start()
         for name, log in logs.items():
-            wait_until(lambda log=log: log.containing("is connected again"), f"{name} connected again", timeout=90)
+            wait_until(functools.partial(log.containing, "is connected again"), f"{name} connected", timeout=90)
         for program in programs.values():
             program.signal(signal.SIGTERM)
         for name, program in programs.items():
