@@ -46,8 +46,10 @@ READY = "ready"
 """Entered when a process listens; the id is its name, the note its role."""
 TIMEOUTS = (2.0, 10.0, 60.0)
 """Seconds that each sending thread gives one call: the first gives up in an outage, the last one waits for its end."""
-WORKERS = 4
+WORKERS = 8
 PREFETCH = 16
+HANDLING = 0.06
+"""Seconds that a listener takes, at most: so that something is in flight when its process dies."""
 
 logger = logging.getLogger("storm")
 
@@ -165,7 +167,7 @@ class Program:
     def _handle(self, event: Message) -> None:
         envelope = current_envelope()
         assert envelope is not None
-        self._never.wait(random.random() * 0.02)
+        self._never.wait(random.uniform(0, HANDLING))
         kind = kind_of(event.id)
         if envelope.attempt <= FAILURES.get(kind, 0):
             raise Failed(f"attempt {envelope.attempt}")
