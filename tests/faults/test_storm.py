@@ -1,4 +1,7 @@
-"""The storm in its short form, for each pair; ``python -m tests.faults`` is the long one."""
+"""The storm in its short form, for each pair; ``python -m tests.faults`` is the long one.
+
+A seed that failed is tried again by ``python -m tests.faults --short --seed 7 --pair amqp/artemis``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tests.faults.storm.schedule import SHORT
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_nothing_confirmed_is_lost_in_a_storm(pair: Pair, tmp_path: Path) -> None:
     """Killed brokers, consumers and producers, and a link cut before the confirm, lose nothing that was confirmed."""
     result = Storm(pair, random.SystemRandom().randrange(10**6), tmp_path).run(SHORT)

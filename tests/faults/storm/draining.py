@@ -15,6 +15,7 @@ from tests.faults.storm.events import kind_of
 
 _CONFIRMED = 120.0
 _DRAINED = 180.0
+_DEAD = 90.0
 LOOK_AGAIN = 2.0
 
 
@@ -49,7 +50,7 @@ def drain(scene: Scene, ledger: Ledger) -> None:
         letters[:] = read_error_queue(scene.pair)
         return missing(ledger, ledger.ids(CONFIRMED)) - {letter.id for letter in letters}
 
-    wait_until_empty(scene, nowhere, seconds=_DRAINED, pause=LOOK_AGAIN)
+    wait_until_empty(scene, nowhere, seconds=_DEAD, pause=LOOK_AGAIN)
     for letter in letters:
         ledger.enter(DEAD, letter.id, note=letter.reason)
         if kind_of(letter.id) != "fatal":
