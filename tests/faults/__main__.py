@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
         "--minutes",
         type=float,
         default=20.0,
-        help="in all, shared among the pairs; every pair goes through all faults at least once, which takes about 4 minutes",
+        help="in all, shared among the pairs; each goes through all faults at least once, in about 4 minutes",
     )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the faults")
     parser.add_argument("--pair", nargs="+", choices=NAMES, default=list(NAMES), help="by default all of them")
