@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 import signal
 import threading
@@ -17,8 +16,8 @@ from tests.brokers import Broker
 from tests.faults.pairs import NAMES, Pair
 from tests.faults.signals.processes import Program, wait_until
 
-SECONDS = float(os.environ.get("ASPYX_OUTAGE", "60"))
-LISTENERS = int(os.environ.get("ASPYX_OUTAGE_LISTENERS", "5"))
+SECONDS = 60.0
+LISTENERS = 5
 LINES = 30
 """Fewer than these at INFO and above."""
 
