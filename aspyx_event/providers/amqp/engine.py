@@ -18,9 +18,9 @@ import proton
 from aspyx_event.providers.amqp.engine_setup import STATES, bind, condition_of, set_up
 from aspyx_event.providers.amqp.links import ConnectionOwner, Link, LinkOwner
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, State
+from aspyx_event.providers.amqp.sessions import Sessions
 from aspyx_event.providers.amqp.settings import AMQPSettings
 
-_SPARE_SESSIONS = 2
 _NULL = c.ffi.NULL
 _Delivery: Any = proton.Delivery
 _Session: Any = proton.Session
@@ -44,8 +44,7 @@ class Engine:
         self._transport: Any
         self._sasl: Any
         self._transport, self._sasl = bind(self._connection, settings, host, container=container)
-        self._session: Any = None
-        self._idle_sessions: list[Any] = []
+        self._sessions = Sessions(self._connection)
         self._handlers = {
             c.PN_CONNECTION_REMOTE_OPEN: self._remote_open,
             c.PN_CONNECTION_REMOTE_CLOSE: self._remote_close,
@@ -112,8 +111,8 @@ class Engine:
         """Drop everything of proton, on the thread that used it."""
         for link in list(self._links.values()):
             self._forget(link)
-        self._session = self._sasl = None
-        self._idle_sessions = []
+        self._sessions.free()
+        self._sasl = None
         self._handlers = {}
         self._transport.unbind()
         self._collector.release()
@@ -130,27 +129,14 @@ class Engine:
         return self._attach(node, owner, own_session, outgoing=False)
 
     def _attach(self, node: Node, owner: LinkOwner, own: bool, *, outgoing: bool) -> Link:
-        session, own = self._session_for(own)
+        links, allowed = self._links.values(), self._transport.remote_channel_max
+        session, own = self._sessions.for_link(own, outgoing=outgoing, links=links, allowed=allowed)
         wrapper = (session.sender if outgoing else session.receiver)(self._link_name(node))
         set_up(wrapper, node, outgoing=outgoing)
         link = Link(wrapper._impl, wrapper, owner, session, own, outgoing, {}, {}, [])
         self._links[c.addressof(link.impl)] = link
         wrapper.open()
         return link
-
-    def _session_for(self, own: bool) -> tuple[Any, bool]:
-        """A new session, or the shared one where the broker allows no more: and whether it is the link's own."""
-        if own and self._idle_sessions:
-            return self._idle_sessions.pop(), True
-        used = sum(link.own_session for link in self._links.values())
-        own = own and used + _SPARE_SESSIONS < self._transport.remote_channel_max
-        if not own and self._session is not None:
-            return self._session, False
-        session = self._connection.session()
-        session.open()
-        if not own:
-            self._session = session
-        return session, own
 
     def _link_name(self, node: Node) -> str:
         number = "pair" if node.paired else next(self._names)
@@ -167,9 +153,7 @@ class Engine:
             return
         link.wrapper.close()
         if link.own_session:
-            # Not closed: proton would use its channel again before the broker has answered, and RabbitMQ does not
-            # answer to such a beginning.
-            self._idle_sessions.append(link.session)
+            self._sessions.unused(link.session)
         self._forget(link)
 
     def _forget(self, link: Link) -> None:
@@ -303,9 +287,7 @@ class Engine:
     def _session_closed(self, event: Any) -> None:
         session = _Session(c.pn_event_session(event))
         condition = condition_of(session.remote_condition)
-        if self._session is not None and session == self._session:
-            self._session = None
-        self._idle_sessions = [idle for idle in self._idle_sessions if idle != session]
+        self._sessions.closed(session)
         session.close()
         links = [link for link in self._links.values() if link.session == session]
         for link in links:

@@ -53,3 +53,14 @@ def test_more_links_than_sessions(provider: AMQPProvider) -> None:
     for event in events:
         provider.send(an_envelope(2), event).result(TIMEOUT)
     wait_until(lambda: all("id-2" in inbox.numbers for inbox in inboxes))
+
+
+def test_more_links_than_one_session_holds(provider: AMQPProvider) -> None:
+    """Three hundred listeners on eight sessions, which hold 256 links each, all get their events."""
+    event = an_event()
+    inboxes = [Inbox() for _ in range(300)]
+    for inbox in inboxes:
+        provider.subscribe(a_listener(event), inbox, credit=5, timeout=PATIENCE)
+    provider.send(an_envelope(1), event).result(TIMEOUT)
+    for inbox in inboxes:
+        inbox.wait(1)[0].accept()
