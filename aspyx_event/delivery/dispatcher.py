@@ -102,8 +102,8 @@ class Dispatcher:
         """One for each listener."""
         return tuple(self._workers.values())
 
-    def attach(self, listener: EventListenerDescriptor, target: Any, *, timeout: float) -> None:
-        """Start to receive for a listener; deliveries wait until ``open``. Raises what the provider raises."""
+    def add(self, listener: EventListenerDescriptor, target: Any) -> None:
+        """Make the worker of a listener. By one thread, in the order in which they are listed."""
         concurrency = min(listener.concurrency or self._settings.workers, self._settings.workers)
         inbox = Inbox(concurrency)
         worker = ListenerWorker(
@@ -130,13 +130,18 @@ class Dispatcher:
             observers=(self._count, *self._settings.observers),
         )
         self._workers[listener.name] = worker
+
+    def attach(self, listener: EventListenerDescriptor, *, timeout: float) -> None:
+        """Start to receive for a listener; deliveries wait until ``open``. Thread-safe. Raises what the provider
+        raises."""
+        worker = self._workers[listener.name]
         credit = worker.credit.current
         worker.attached(self._provider.subscribe(listener, worker.on_delivery, credit=credit, timeout=timeout))
-        if len(self._workers) == 1:
-            self._watch()
 
     def open(self) -> None:
         """Start to handle: the manager runs, so listeners may send."""
+        if self._workers:
+            self._watch()
         for worker in self.workers:
             worker.open()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Optional
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Callable, Optional, TypeVar
 
 from aspyx_event.delivery.dispatcher import Dispatcher, DispatcherSettings
 from aspyx_event.delivery.process import connecting
@@ -22,6 +23,11 @@ from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, MissingResources
 
 logger = logging.getLogger(__name__)
+
+PARALLEL = 8
+"""Queues that are declared and attached at a time."""
+
+_T = TypeVar("_T")
 
 
 class Startup:
@@ -71,16 +77,19 @@ class Startup:
     def _declare_and_attach(self, targets: Mapping[EventListenerDescriptor, Any], deadline: Deadline) -> None:
         """Where nothing may be created, all that is missing is found before one error names it."""
         absent: list[Difference] = []
-        for target in declarations(self._provider, self._registry):
-            with _noting(absent):
-                self._provider.declare(target, timeout=_left(deadline))
-        incomplete = bool(absent)
-        for listener, target in targets.items():
-            with _noting(absent):
-                if not incomplete and self._dispatcher is not None:
-                    self._dispatcher.attach(listener, target, timeout=_left(deadline))
-                elif not listener.durable:
-                    self._provider.declare(listener, timeout=_left(deadline))
+        with _Helpers() as helpers:
+            for group in declarations(self._provider, self._registry):
+                helpers.each(group, lambda target: self._provider.declare(target, timeout=_left(deadline)), absent)
+            dispatcher = self._dispatcher
+            if absent or dispatcher is None:
+                passing = [listener for listener in targets if not listener.durable]
+                helpers.each(
+                    passing, lambda listener: self._provider.declare(listener, timeout=_left(deadline)), absent
+                )
+            else:
+                for listener, target in targets.items():
+                    dispatcher.add(listener, target)
+                helpers.each(targets, lambda listener: dispatcher.attach(listener, timeout=_left(deadline)), absent)
         if absent:
             raise MissingResources(absent)
 
@@ -113,12 +122,29 @@ class Startup:
         self._reports.close(timeout)
 
 
-@contextlib.contextmanager
-def _noting(absent: list[Difference]) -> Iterator[None]:
-    try:
-        yield
-    except MissingResources as error:
-        absent.extend(error.differences)
+class _Helpers:
+    """Threads for conversations with the broker: hundreds, one after the other, would take longer than a start may."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(PARALLEL, thread_name_prefix="aspyx-start")
+
+    def each(self, things: Iterable[_T], work: Callable[[_T], None], absent: list[Difference]) -> None:
+        """Do it for all. Raises the first error, in the order of the things; what is missing is added to ``absent``."""
+        pending = [self._executor.submit(work, thing) for thing in things]
+        for one in pending:
+            try:
+                one.result()
+            except MissingResources as error:
+                absent.extend(error.differences)
+
+    def __enter__(self) -> _Helpers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        patient = error is None or isinstance(error, Exception)  # not when somebody presses Ctrl-C
+        self._executor.shutdown(wait=patient, cancel_futures=True)
 
 
 def _too_late(listener: EventListenerDescriptor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from aspyx_event.provider import Provider, ProviderState, Target
 from aspyx_event.registry import EventRegistry
@@ -16,10 +16,13 @@ logger = logging.getLogger(__name__)
 _GOODBYE = 2.0
 
 
-def declarations(provider: Provider, registry: EventRegistry) -> list[Target]:
-    """What ``start()`` declares, with or without listening: other queues come and go with their listeners."""
+def declarations(provider: Provider, registry: EventRegistry) -> list[Sequence[Target]]:
+    """What ``start()`` declares, with or without listening: other queues come and go with their listeners.
+
+    In groups, one after the other; within a group the order has no meaning.
+    """
     durable = [listener for listener in registry.listeners if listener.durable]
-    return [provider.error_queue, *registry.events, *durable]
+    return [[provider.error_queue], list(registry.events), durable]
 
 
 def needs(provider: Provider, registry: EventRegistry) -> list[Target]:

@@ -17,7 +17,8 @@ from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
 from aspyx_event.providers.network.futures import fail, resolve
 
-MAX_LINKS = 64
+MAX_LINKS = 256
+"""Open at a time. More event types than this, sent in turns, attach a link for each event."""
 _SMALL = 1000
 _PATIENCE = 5.0
 """Seconds for a node to come up. RabbitMQ tells others that a quorum queue exists before it has a leader, and refuses

@@ -201,7 +201,7 @@ class StompProvider(Provider):
     def _declare_again(self) -> None:
         with self._lock:
             attached = {subscription.listener for subscription in self._subscriptions if not subscription.closed}
-            targets = [target for target in self._declared if target not in attached]
+            targets = [target for target in list(self._declared) if target not in attached]
         for target in targets:
             try:
                 self._declare(target, Deadline(_REDECLARE_TIMEOUT))
@@ -233,7 +233,6 @@ class StompProvider(Provider):
     def declare(self, target: Target, *, timeout: float) -> None:
         """See Provider."""
         self._started()
-        self._declared.setdefault(target, [])
         deadline = Deadline(timeout)
         self._insist(lambda: self._declare(target, deadline), deadline)
 
@@ -293,7 +292,8 @@ class StompProvider(Provider):
         deadline = Deadline(timeout)
         dialect = self._started()
         queue = self.queue_name(listener)
-        self.declare(listener, timeout=timeout)
+        if listener not in self._declared:
+            self.declare(listener, timeout=timeout)
         subscription = StompSubscription(
             listener, queue, on_delivery, credit=credit, dialect=dialect, publisher=self._publisher
         )

@@ -19,6 +19,7 @@ What was measured with 4.0.5 and shapes this file:
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Optional
@@ -66,6 +67,7 @@ class RabbitMQDialect(Dialect):
         self._foreign: set[str] = set()
         """Queues that are there with other arguments than ours."""
         self._policy_holds: Optional[bool] = None
+        self._policy_lock = threading.Lock()
         self._topology = RabbitMQTopology(self._naming, self.error_queue, exchanges=False)
 
     def publication(self, envelope: Envelope, event: EventDescriptor) -> Outgoing:
@@ -206,11 +208,12 @@ class RabbitMQDialect(Dialect):
         return [*findings, f"{found}: {why}; delete it once, and it is created anew"]
 
     def _policy_findings(self, sessions: Sessions, deadline: Deadline) -> list[str]:
-        if self._policy_holds is None:
-            try:
-                self._policy_holds = probing.policy_holds(sessions, deadline)
-            except ErrorFrame as error:
-                return [f"whether the policy {rules.POLICY_NAME!r} is set could not be checked ({error.text})"]
+        with self._policy_lock:
+            if self._policy_holds is None:
+                try:
+                    self._policy_holds = probing.policy_holds(sessions, deadline)
+                except ErrorFrame as error:
+                    return [f"whether the policy {rules.POLICY_NAME!r} is set could not be checked ({error.text})"]
         return [] if self._policy_holds else [_NO_POLICY]
 
     def _create(self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline) -> None:
