@@ -10,12 +10,13 @@ import base64
 import json
 import os
 import shutil
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from .base import Broker
+from .base import Broker, BrokerFailed
 from .certificates import write_certificates
 from .host import HOST, BrokerUnavailable, apt_install, cache_directory, free_ports, install_lock, run
 
@@ -30,6 +31,7 @@ until epmd -port "$ERL_EPMD_PORT" -names >/dev/null 2>&1 || [ $tries -ge 500 ]; 
 exec /usr/lib/rabbitmq/bin/rabbitmq-server
 """
 
+# In its changed root it sees no /proc, and would think that the machine has 1 GB: 500 connections take more.
 # Without a name of its own the broker asks DNS for its host's at every connection: five seconds where nobody answers.
 _SETTINGS = """\
 cluster_name = aspyx
@@ -38,6 +40,7 @@ default_pass = {password}
 loopback_users = none
 disk_free_limit.absolute = 50MB
 vm_memory_calculation_strategy = erlang
+vm_memory_high_watermark.absolute = 4GB
 listeners.tcp.1 = {host}:{amqp}
 listeners.ssl.1 = {host}:{amqps}
 stomp.listeners.tcp.1 = {host}:{stomp}
@@ -131,6 +134,23 @@ class RabbitMQBroker(Broker):
         )
         with urllib.request.urlopen(request, timeout=10):
             pass
+
+    def memory_alarm(self, on: bool) -> None:
+        """Let it think that it has no memory left, or that it has; returns once the alarm is set or cleared."""
+        self.control("set_vm_memory_high_watermark", "absolute", "1MB" if on else "4GB")
+        deadline = time.monotonic() + 30
+        while ("memory" in self.control("eval", "rabbit_alarm:get_alarms().")) is not on:
+            if time.monotonic() > deadline:
+                raise BrokerFailed(f"the memory alarm is not {'set' if on else 'cleared'} after 30 s")
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl with these arguments; answers what it prints."""
+        tool = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+        return run(
+            ["chroot", "--userspec=rabbitmq:rabbitmq", str(_root()), tool, *arguments],
+            timeout=60,
+            env=self.environment(),
+        )
 
     def command(self) -> Sequence[str]:
         script = str(self._inside / "start.sh")
