@@ -1,9 +1,10 @@
 """Read through a queue once, and know where it ends.
 
-A drain makes the broker use up credit or return it: what it returns is the end of the queue. Artemis may answer a
-drain that follows closely on another one with the end of the first, and ignore the second (measured). So there is one
-at the beginning, which is enough for a short queue; a long one is read with plain credit, and the next drain comes
-when that has become quiet.
+A drain makes the broker use up credit or return it: what it returns is the end of the queue. But Artemis returns it
+too when it has just sent a large message, with more behind that one; so the end is believed when the drain brought
+nothing. And it may answer a drain that follows closely on another one with the end of the first, and ignore the second
+(both measured). So there is one at the beginning, which is enough for an empty queue; everything else is read with
+plain credit, and the next drain comes when that has become quiet.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Scan:
         self._taken = 0
         self._granted = 0
         self._draining = False
+        self._brought = False
+        """Whether the drain that is under way brought messages."""
         self._in_flight = 0
         self._finished = False
         self._link: Optional[Link] = None
@@ -106,6 +109,7 @@ class Scan:
         if link is not None and link.open and not self._finished:
             more = 0 if self._granted else self._window
             self._granted += more
+            self._brought = self._draining and self._brought
             self._draining = True
             self.connection.engine.drain(link, more)
 
@@ -161,6 +165,7 @@ class Scan:
         """Collect."""
         self._in_flight += len(messages)
         self._granted -= len(messages)
+        self._brought = True
         for item in messages:
             self._items.put(item)
         if self._finished:
@@ -175,11 +180,11 @@ class Scan:
         if not self._draining or self._finished or link is None or self.connection.engine.credit(link) > 0:
             return
         self._draining = False
-        if self._granted:
+        if self._granted and not self._brought:
             self._granted = 0
             self._items.put(None)
         else:
-            self._taken = 0
+            self._taken = self._granted = 0
             self._grant(self._window)
 
     def link_outcome(self, token: int, outcome: Outcome) -> None:

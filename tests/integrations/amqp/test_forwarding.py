@@ -249,3 +249,25 @@ def test_a_copy_is_durable_like_its_original(provider: AMQPProvider, artemis: Ar
     assert dead.durable
     assert not dead.ttl
     assert not dead.expiry_time
+
+
+def test_large_messages_do_not_hide_what_is_behind_them(provider: AMQPProvider) -> None:
+    """A queue with messages of a megabyte is browsed to its end, and what is behind them can be taken."""
+    errors, event = unique("errors"), an_event()
+    provider.declare(errors, timeout=TIMEOUT)
+    listener, inbox = a_listener(event), Inbox()
+    provider.declare(listener, timeout=TIMEOUT)
+    provider.subscribe(listener, inbox, credit=100, timeout=TIMEOUT)
+    for number in range(60):
+        size = 1_000_000 if number in (20, 21, 40) else 10
+        envelope = Envelope(b"x" * size, {"cloudEvents_id": f"id-{number}"})
+        provider.send(envelope, event).result(TIMEOUT)
+    for delivery in inbox.wait(60):
+        delivery.forward(errors, delivery.read().wire_headers).result(TIMEOUT)
+        delivery.accept()
+    for _ in range(10):
+        found = [envelope.id for envelope in provider.browse(errors, timeout=TIMEOUT)]
+        assert found == [f"id-{number}" for number in range(60)]
+    taken = provider.take(errors, "id-59", timeout=TIMEOUT)
+    assert taken is not None
+    taken.accept()
