@@ -1,0 +1,1 @@
+"""Messages that no good program writes, and plain clients that send them."""
