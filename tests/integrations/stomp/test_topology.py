@@ -8,6 +8,7 @@ import pytest
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import ConfigurationError, ProviderError
+from aspyx_event.testing.proxy import TcpProxy
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.stomp.conftest import MakeProvider, only
 from tests.integrations.stomp.rabbit import api
@@ -268,3 +269,16 @@ def test_a_foreign_message(make_provider: MakeProvider, broker: Any) -> None:
     second = inbox.wait(2)[1]
     assert first.read().id == second.read().id != ""
     assert second.read().content_type is None
+
+
+def test_a_declared_queue_is_not_declared_again_to_attach(make_provider: MakeProvider, broker: Any) -> None:
+    """Attaching to a queue that was declared takes one connection: that of the subscription."""
+    event = an_event()
+    listener = a_listener(event)
+    with TcpProxy(broker.host, broker.stomp_port) as proxy:
+        provider = make_provider(host="127.0.0.1", port=proxy.port)
+        provider.declare(listener, timeout=TIMEOUT)
+        before = proxy.connections
+        provider.subscribe(listener, Inbox(), credit=5, timeout=TIMEOUT)
+        assert proxy.connections == before + 1
+        provider.stop(timeout=5)

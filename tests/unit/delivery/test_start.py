@@ -34,8 +34,23 @@ def test_declarations() -> None:
     provider = FakeProvider()
     own = listening(lambda e: None, "own", Shipped, per_process=True)
     with managed(listening(lambda e: None), own, provider=provider):
-        assert provider.declared[:4] == ["error", "Placed", "Shipped", "Placed::listener"]
+        first, *events, queue = provider.declared[:4]
+        assert (first, sorted(events), queue) == ("error", ["Placed", "Shipped"], "Placed::listener")
         assert set(provider.subscriptions) == {"listener", "own"}
+
+
+def test_side_by_side() -> None:
+    """start attaches several listeners at a time: one that takes long does not hold up the others."""
+    together = threading.Barrier(4)
+
+    class Meeting(FakeProvider):
+        def subscribe(self, *args: Any, **options: Any) -> FakeSubscription:
+            together.wait(DEADLINE)
+            return super().subscribe(*args, **options)
+
+    listeners = [listening(lambda e: None, f"listener{number}") for number in range(4)]
+    with managed(*listeners, provider=Meeting()) as manager:
+        assert list(manager.health().listeners) == [f"listener{number}" for number in range(4)]
 
 
 def test_without_listening() -> None:
