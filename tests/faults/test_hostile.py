@@ -17,7 +17,7 @@ pytest.importorskip("stomp")
 from aspyx_event import ConfigurationError, DeadLetter
 from tests.faults.hostile import amqp_corpus, bodies, headers, stomp_corpus
 from tests.faults.hostile.bench import TAKEN, Bench, dead_by_serial, resident
-from tests.faults.hostile.message import CANARY, SECRET, Hostile, kinds
+from tests.faults.hostile.message import CANARY, SECRET, Body, Hostile, kinds
 from tests.faults.pairs import Pair
 
 MADE_UP, MUTATED, BROKEN = 250, 1400, 60
@@ -49,7 +49,7 @@ def bench(pair: Pair, canary: Path) -> Iterator[Bench]:
     """Listeners that have handled one good and one bad message already, so that everything is loaded."""
     with Bench(pair) as made:
         made.send(good(made, 1))
-        made.send(list(corpus(pair).with_bodies([bodies.Body("warming: no JSON", b"x")])))
+        made.send(list(corpus(pair).with_bodies([Body("warming: no JSON", b"x")])))
         assert made.wait_settled(2)
         assert len(letters_of(made, 1)) == 1
         yield made
@@ -62,16 +62,17 @@ def corpus(pair: Pair) -> Any:
 
 def good(bench: Bench, count: int) -> list[Hostile]:
     """Messages that must be handled."""
-    return list(corpus(bench.pair).with_bodies([bodies.Body("good: one", bodies.GOOD)] * count))
+    return list(corpus(bench.pair).with_bodies([Body("good: one", bodies.GOOD)] * count))
 
 
 def letters_of(bench: Bench, count: int) -> list[DeadLetter]:
     """The dead letters, as soon as there are so many."""
     pause = threading.Event()
+    letters: list[DeadLetter] = []
     for _ in range(60):
         letters = list(bench.manager.dead_letters())
         if len(letters) >= count:
-            return letters
+            break
         pause.wait(0.5)
     return letters
 

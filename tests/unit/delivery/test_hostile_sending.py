@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 from aspyx_event import CodecError, ConfigurationError, EventManager, LocalProvider, event, event_listener
 from tests.unit.support import managed
 
-ODD = st.text(st.sampled_from(list("ab:\\\n\r\0\t\x7f\x1b é\u2028") + ["\ud800", "\udfff"]), max_size=6) | st.text(
-    max_size=6
-)
+ODD = st.text(st.sampled_from([*"ab:\\\n\r\0\t\x7f\x1b é\u2028", "\ud800", "\udfff"]), max_size=6) | st.text(max_size=6)
 
 
 @event(durable=True)
@@ -56,7 +54,7 @@ def test_headers(manager: EventManager, key: str, value: str) -> None:
     good_key = (
         key.isascii()
         and key.replace("_", "a").replace(".", "a").replace("-", "a").isalnum()
-        and not key[0] in ".-0123456789"
+        and key[0] not in ".-0123456789"
     )
 
     def send() -> None:
