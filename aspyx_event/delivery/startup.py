@@ -15,9 +15,10 @@ from aspyx_event.delivery.reports import Reports
 from aspyx_event.delivery.sender import Sender
 from aspyx_event.delivery.topology import declarations
 from aspyx_event.delivery.wiring import unmet
-from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.events import EventDescriptor
+from aspyx_event.exceptions import ConfigurationError, ProviderUnavailable
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Provider
+from aspyx_event.provider import Provider, Target
 from aspyx_event.registry import EventRegistry
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, MissingResources
@@ -26,8 +27,10 @@ logger = logging.getLogger(__name__)
 
 PARALLEL = 8
 """Queues that are declared and attached at a time."""
+_UNDOING = 1.0
+"""Seconds for a goodbye after a failed start, if its time is not over."""
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=Target)
 
 
 class Startup:
@@ -67,7 +70,7 @@ class Startup:
                 self._unwatch = self._registry.watch(_too_late)
             self._warn()
         except BaseException:
-            self._undo()
+            self._undo(min(_UNDOING, _left(deadline)))
             raise
         return Sender(self._provider, self._registry, self._settings.codec, pipelines=pipelines), self._dispatcher
 
@@ -77,19 +80,21 @@ class Startup:
     def _declare_and_attach(self, targets: Mapping[EventListenerDescriptor, Any], deadline: Deadline) -> None:
         """Where nothing may be created, all that is missing is found before one error names it."""
         absent: list[Difference] = []
-        with _Helpers() as helpers:
+        with _Helpers(absent) as helpers:
             for group in declarations(self._provider, self._registry):
-                helpers.each(group, lambda target: self._provider.declare(target, timeout=_left(deadline)), absent)
+                helpers.each("declaring", group, lambda target: self._provider.declare(target, timeout=_left(deadline)))
             dispatcher = self._dispatcher
             if absent or dispatcher is None:
                 passing = [listener for listener in targets if not listener.durable]
                 helpers.each(
-                    passing, lambda listener: self._provider.declare(listener, timeout=_left(deadline)), absent
+                    "declaring", passing, lambda listener: self._provider.declare(listener, timeout=_left(deadline))
                 )
             else:
                 for listener, target in targets.items():
                     dispatcher.add(listener, target)
-                helpers.each(targets, lambda listener: dispatcher.attach(listener, timeout=_left(deadline)), absent)
+                helpers.each(
+                    "attaching", targets, lambda listener: dispatcher.attach(listener, timeout=_left(deadline))
+                )
         if absent:
             raise MissingResources(absent)
 
@@ -105,11 +110,11 @@ class Startup:
             raise ConfigurationError(text)
         logger.warning("%s", text)
 
-    def _undo(self) -> None:
+    def _undo(self, timeout: float) -> None:
         """Leave nothing behind. What goes wrong here must not hide what went wrong before."""
-        steps: list[Callable[[], Any]] = [lambda: self._provider.stop(timeout=1.0), lambda: self.close(1.0)]
+        steps: list[Callable[[], Any]] = [lambda: self._provider.stop(timeout=timeout), lambda: self.close(1.0)]
         if self._dispatcher is not None:
-            steps.insert(0, functools.partial(self._dispatcher.stop, Deadline(1.0)))
+            steps.insert(0, functools.partial(self._dispatcher.stop, Deadline(timeout)))
         for step in steps:
             try:
                 step()
@@ -125,17 +130,23 @@ class Startup:
 class _Helpers:
     """Threads for conversations with the broker: hundreds, one after the other, would take longer than a start may."""
 
-    def __init__(self) -> None:
+    def __init__(self, absent: list[Difference]) -> None:
         self._executor = ThreadPoolExecutor(PARALLEL, thread_name_prefix="aspyx-start")
+        self._absent = absent
 
-    def each(self, things: Iterable[_T], work: Callable[[_T], None], absent: list[Difference]) -> None:
-        """Do it for all. Raises the first error, in the order of the things; what is missing is added to ``absent``."""
-        pending = [self._executor.submit(work, thing) for thing in things]
-        for one in pending:
+    def each(self, doing: str, things: Iterable[_T], work: Callable[[_T], None]) -> None:
+        """Do it for all; what is missing is noted. Raises the first error, in the order of the things.
+
+        ``doing`` begins the error for a broker that cannot be reached, or says nothing: no other names the thing.
+        """
+        pending = [(thing, self._executor.submit(work, thing)) for thing in things]
+        for thing, one in pending:
             try:
                 one.result()
             except MissingResources as error:
-                absent.extend(error.differences)
+                self._absent.extend(error.differences)
+            except ProviderUnavailable as error:
+                raise ProviderUnavailable(f"{doing} {_named(thing)}: {error}") from error
 
     def __enter__(self) -> _Helpers:
         return self
@@ -145,6 +156,12 @@ class _Helpers:
     ) -> None:
         patient = error is None or isinstance(error, Exception)  # not when somebody presses Ctrl-C
         self._executor.shutdown(wait=patient, cancel_futures=True)
+
+
+def _named(target: Target) -> str:
+    if isinstance(target, str):
+        return f"queue {target!r}"
+    return f"{'event' if isinstance(target, EventDescriptor) else 'listener'} {target.name!r}"
 
 
 def _too_late(listener: EventListenerDescriptor) -> None:

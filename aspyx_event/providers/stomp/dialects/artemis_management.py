@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Callable, TypeVar
 
-from aspyx_event.exceptions import ProviderError
+from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.providers.brokers import artemis_management
 from aspyx_event.providers.brokers.artemis import STOMP_REPLIES
 from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, refusal_of
@@ -18,7 +18,7 @@ _TRIES = 3
 T = TypeVar("T")
 
 
-class NoAnswer(ProviderError):
+class NoAnswer(ProviderUnavailable):
     """The broker took a request, and no reply came."""
 
 
@@ -56,7 +56,7 @@ class Management(artemis_management.Management):
             raise ManagementRefused(f"the broker's management refused {operation}: {error}") from error
         reply = self._session.next(_PATIENCE)
         if reply is None:
-            raise NoAnswer(f"the broker's management did not answer to {operation}")
+            raise NoAnswer(f"{self._session.link.where}: management: no answer to {operation} in time")
         return reply[0].get("_AMQ_OperationSucceeded") == "true", reply[1].decode("utf-8", "replace") or "[]"
 
 
