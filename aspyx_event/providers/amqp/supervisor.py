@@ -86,7 +86,8 @@ class Supervisor:
     def start(self, timeout: float) -> None:
         """Connect; raises within ``timeout`` seconds, and then nothing is left behind."""
         self._reset()
-        self._first_deadline = Deadline(timeout)
+        # A little less, so that the attempt ends, and says in which phase, before the wait for it does.
+        self._first_deadline = Deadline(timeout * 0.95)
         self._thread = threading.Thread(target=self._run, name=f"aspyx-amqp-{self._container}", daemon=True)
         self._thread.start()
         try:
@@ -171,6 +172,8 @@ class Supervisor:
         self._changed(False, _as_provider_error(error))
 
     def _attempt(self) -> Channel:
+        if self._last_error is not None and not self._first.done() and self._first_deadline.passed:
+            raise self._last_error  # too late for another attempt: what the last one met is what start() says
         errors: list[ProviderError] = []
         for host, port in self._settings.hosts:
             try:

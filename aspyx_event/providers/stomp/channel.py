@@ -116,6 +116,11 @@ class Channel:
         return link if link is not None and link.alive else None
 
     @property
+    def left(self) -> float | None:
+        """Seconds that an attempt may take from now on; None: any, for there was a connection before."""
+        return None if self.first.done() else self._patience.left()
+
+    @property
     def stopping(self) -> threading.Event:
         """Set when the channel is to end."""
         return self._stop
@@ -182,12 +187,14 @@ class Channel:
         return True
 
     def _attempt(self) -> Link:
-        timeout = None if self.first.done() else self._patience.left()
-        link = self._opening = self._opener.open(self.name, stop=self._stop, timeout=timeout)
+        if self.last_failure is not None and not self.first.done() and self._patience.passed:
+            raise self.last_failure  # too late for another attempt: what the last one met is what start() says
+        link = self._opening = self._opener.open(self.name, stop=self._stop, timeout=self.left)
         try:
             self._up(link)
         except BaseException:
-            link.close(Deadline(1.0))
+            left = self.left
+            link.close(Deadline(1.0 if left is None else min(1.0, left)))
             raise
         finally:
             self._opening = None

@@ -32,7 +32,7 @@ def keep_attached(
     def up(link: Link) -> None:
         if channel.first.done():
             declare()
-        subscription.attach(link)
+        subscription.attach(link, timeout=channel.left)
 
     def ready() -> None:
         if subscription.refused:

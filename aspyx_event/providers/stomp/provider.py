@@ -307,7 +307,7 @@ class StompProvider(Provider):
             report=self._report,
         )
         try:
-            await_first(channel, deadline.left(), f"queue {queue!r}: not attached within {timeout:g} s")
+            await_first(channel, deadline.left(), f"queue {queue!r}: not attached within {timeout:.1f} s")
             with self._lock:
                 self._started()
                 self._subscriptions = [known for known in self._subscriptions if not known.ended]

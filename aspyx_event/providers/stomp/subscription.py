@@ -142,8 +142,9 @@ class StompSubscription(Subscription):
 
     # -- the connection's thread -----------------------------------------------------------------------------------
 
-    def attach(self, link: Link) -> None:
-        """Subscribe over a new connection. Raises AttachRefused, ProviderUnavailable."""
+    def attach(self, link: Link, *, timeout: float | None = None) -> None:
+        """Subscribe over a new connection, within 10 s or less. Raises AttachRefused, ProviderUnavailable."""
+        deadline = Deadline(_ATTACH_TIMEOUT if timeout is None else min(timeout, _ATTACH_TIMEOUT))
         with self._changed:
             self._link = link
             self._forget()
@@ -155,7 +156,7 @@ class StompSubscription(Subscription):
         try:
             for answer in asked:
                 if answer is not None:
-                    link.wait(answer, Deadline(_ATTACH_TIMEOUT), f"SUBSCRIBE {self._queue}")
+                    link.wait(answer, deadline, f"SUBSCRIBE {self._queue}")
         except ProviderError as error:
             self.detach(link)
             raise self.dialect.source_refused(self._queue, self.listener, error) from error
