@@ -66,6 +66,10 @@ class Ledger:
             found.setdefault(note, []).append(at)
         return found
 
+    def noted(self, what: str) -> list[tuple[str, str]]:
+        """The note and the id of each entry."""
+        return self._rows("select note, id from entries where what = ?", what)
+
     def active(self, what: str, since: float) -> set[int]:
         """The processes that made such an entry after a moment, by their ids."""
         return {row[0] for row in self._rows("select distinct pid from entries where what = ? and at > ?", what, since)}
