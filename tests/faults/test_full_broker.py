@@ -61,6 +61,8 @@ def test_a_full_address(artemis: Any, protocol: str, policy: str, tmp_path: Path
         desk.send_many(50)
         desk.wait_handled()
         check_refusals(desk, full, 6)
+        wanted = {"BLOCK": "SendTimeout", "FAIL": "SendRejected"}[policy]
+        assert set(desk.ledger.notes(REFUSED)) == {wanted}
         check_account(desk)
 
 

@@ -25,7 +25,7 @@ class Sessions:
     """
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self._connection: Any = connection
         self._common: Any = None
         self._shared: list[Any] = []
         self._idle: list[Any] = []
