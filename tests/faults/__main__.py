@@ -46,6 +46,7 @@ def main() -> int:
             place.mkdir()
             storm = Storm(Pair.on(name, brokers[kind]), options.seed, place, rate=options.rate, say=say)
             results.append(storm.run(kinds, seconds=seconds))
+            say(str(results[-1]))
     show(results, console)
     say(f"seed {options.seed}")
     return int(any(result.troubles or result.account.lost for result in results))

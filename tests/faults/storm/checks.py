@@ -51,7 +51,12 @@ def check_queues(scene: Scene, ledger: Ledger) -> None:
         )
         return found.keys() - {error_queue}
 
-    if wait_until_empty(scene, left, seconds=_EMPTY, pause=LOOK_AGAIN):
+    try:
+        remaining = wait_until_empty(scene, left, seconds=_EMPTY, pause=LOOK_AGAIN)
+    except OSError as error:
+        scene.trouble(f"the broker does not say what its queues hold: {error!r}")
+        return
+    if remaining:
         scene.trouble(f"the queues are not empty at the end: {found}")
     if found.get(error_queue, 0) != sum(ledger.ids(DEAD).values()):
         scene.trouble(f"the error queue holds {found}, and {sum(ledger.ids(DEAD).values())} dead letters were read")

@@ -64,9 +64,7 @@ class Result:
 
 
 def show(results: Sequence[Result], console: Console) -> None:
-    """The account of each pair as a table, its faults, and every trouble."""
-    for result in results:
-        console.print(str(result), highlight=False, markup=False, soft_wrap=True)
+    """The account of each pair as a table."""
     table = Table(*_COLUMNS, title="The storm (MiB: of the largest process at the end)")
     for result in results:
         account = result.account
