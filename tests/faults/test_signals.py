@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ledger import HANDLED
+from tests.faults.ledger import CONFIRMED, HANDLED
 from tests.faults.pairs import PAIRS, Pair
 from tests.faults.signals.event import BEGUN
 from tests.faults.signals.processes import PATIENCE, Program, wait_until
@@ -32,12 +32,13 @@ def service(folder: Path, url: str, prefix: str, **options: object) -> Program:
 def test_sigterm_under_traffic(pair: Pair, tmp_path: Path) -> None:
     """SIGTERM in run() under traffic: running listeners finish, waiting events are released, no loss, code 0."""
     with (
-        service(tmp_path, pair.url(), pair.prefix, seconds=0.2) as program,
+        service(tmp_path, pair.url(), pair.prefix, seconds=3.0) as program,
         Traffic(pair, tmp_path / "ledger") as traffic,
     ):
         program.wait_for("ready")
         traffic.start()
-        traffic.wait_for_handled(20)
+        wait_until(lambda: traffic.count(BEGUN) >= 4, "all four workers are at it")
+        wait_until(lambda: traffic.count(CONFIRMED) >= traffic.count(BEGUN) + 20, "a backlog")
         program.signal(signal.SIGTERM)
         assert program.ended(35) == 0, program.text
         assert traffic.ledger.ids(BEGUN) == traffic.ledger.ids(HANDLED), "every listener that began has finished"

@@ -159,7 +159,8 @@ def test_a_supervisor(pair: Pair, folder: Path) -> None:
         return ran.stdout + ran.stderr
 
     with supervisor, Traffic(pair, folder / "ledger") as traffic:
-        supervisor.wait_for("success: service entered RUNNING state")
+        supervisor.wait_for("success: service entered RUNNING state")  # which is not yet: its queue is there
+        wait_until(lambda: "ready" in (folder / "service.log").read_text(), "the service listens")
         traffic.start()
         traffic.wait_for_handled(20)
         assert "service: started" in control("restart", "service")
