@@ -40,6 +40,7 @@ default_pass = {password}
 loopback_users = none
 disk_free_limit.absolute = 50MB
 vm_memory_calculation_strategy = erlang
+total_memory_available_override_value = 8GB
 vm_memory_high_watermark.absolute = 4GB
 listeners.tcp.1 = {host}:{amqp}
 listeners.ssl.1 = {host}:{amqps}
