@@ -112,7 +112,7 @@ def test_a_listener_that_never_returns(pair: Pair, tmp_path: Path) -> None:
 def test_a_signal_while_it_connects(protocol: str, peer: str, tmp_path: Path) -> None:
     """SIGTERM while run() cannot connect, to a closed port or a peer that says nothing, ends it soon with 0.
 
-    Were it obeyed only when start() has ended, after its 30 s, then with ProviderUnavailable and 1.
+    Nobody who obeys it only when start() has ended, after its 30 s, is in time.
     """
     with contextlib.ExitStack() as stack, socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -127,7 +127,7 @@ def test_a_signal_while_it_connects(protocol: str, peer: str, tmp_path: Path) ->
             else:
                 program.wait_for("has no connection yet")
             program.signal(signal.SIGTERM)
-            assert program.ended(40) == 0, program.text
+            assert program.ended(25) == 0, program.text
     assert "start() was given up before it had ended" in program.text
     assert "Traceback" not in program.text
 
@@ -143,7 +143,9 @@ def test_fork_after_start(pair: Pair, tmp_path: Path) -> None:
         program.text
     )
     assert "lost its connection" not in program.text
-    assert "stopped: 0 finished, 0 released, 0 abandoned" in program.text, "it was stopped at the end, by the parent"
+    assert re.search(r"stopped: \d finished, 0 released, 0 abandoned", program.text), (
+        "stopped at its end, by the parent"
+    )
 
 
 def _wait_for_begun(traffic: Traffic) -> None:

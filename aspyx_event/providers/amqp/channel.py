@@ -17,7 +17,7 @@ from aspyx_event.providers.amqp.links import Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome, State
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
 from aspyx_event.providers.amqp.sending import Message, Sender
-from aspyx_event.providers.network.futures import fail
+from aspyx_event.providers.network.futures import awaited, fail
 from aspyx_event.timing import Deadline
 
 _CREDIT = 8
@@ -26,7 +26,7 @@ _CREDIT = 8
 def wait(future: Future[Any], deadline: Deadline, connection: Connection, what: str) -> Any:
     """The future's result; ProviderUnavailable names what did not happen in time."""
     try:
-        return future.result(timeout=deadline.left())
+        return awaited(future, deadline.left())
     except FutureTimeout as error:
         if future.done():
             raise

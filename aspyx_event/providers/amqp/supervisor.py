@@ -20,7 +20,7 @@ from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_for
 from aspyx_event.providers.amqp.settings import AMQPSettings
-from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.futures import awaited, fail, resolve
 from aspyx_event.providers.network.sockets import connect
 from aspyx_event.providers.network.tls import TLSRefused, handshake, tls_context
 from aspyx_event.retry import Stopped, reconnecting
@@ -91,7 +91,7 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name=f"aspyx-amqp-{self._container}", daemon=True)
         self._thread.start()
         try:
-            self._first.result(timeout)
+            awaited(self._first, timeout)
         except FutureTimeout as error:
             if self._first.done():
                 raise

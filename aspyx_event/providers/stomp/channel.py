@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Callable, Optional
 
 from aspyx_event.exceptions import AuthenticationFailed, ConfigurationError, ProviderError, ProviderUnavailable
-from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.futures import awaited, fail, resolve
 from aspyx_event.providers.network.sockets import connect
 from aspyx_event.providers.network.tls import TLSRefused, handshake, tls_context
 from aspyx_event.providers.stomp.link import Link
@@ -229,7 +229,7 @@ class Channel:
 def await_first(channel: Channel, timeout: float | None, what: str) -> None:
     """Wait for a channel's first connection; one that fails is ended. ``what`` begins the error when time is over."""
     try:
-        channel.first.result(timeout)
+        awaited(channel.first, timeout)
     except BaseException as error:
         channel.abort()
         channel.join(1.0)
