@@ -30,6 +30,8 @@ class Inbox:
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
+        self.newest_first = True
+        """The order in which what waits is released: as each goes to the head of its queue, or else oldest first."""
         self.throttle = Throttle()
         self._intake = threading.Lock()
         self._lock = threading.Lock()
@@ -88,7 +90,7 @@ class Inbox:
             self._kept.difference_update(self._startable)
             self._startable.clear()
             self._arrived.clear()
-        for delivery in reversed(waiting):  # each goes to the head of its queue
+        for delivery in reversed(waiting) if self.newest_first else waiting:
             delivery.release()
         return len(waiting)
 

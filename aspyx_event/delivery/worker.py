@@ -84,6 +84,7 @@ class ListenerWorker:
     def attached(self, subscription: Subscription) -> None:
         """It has a subscription now; its queue may be another than the provider's name for the listener says."""
         self.subscription = subscription
+        self.inbox.newest_first = subscription.returns_to_head
         self.queue = self._settlement.queue = subscription.queue
 
     def open(self) -> None:

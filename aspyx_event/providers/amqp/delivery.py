@@ -98,6 +98,7 @@ class AMQPSubscription(Subscription):
         credit: int,
         on_close: Callable[[AMQPSubscription], None],
         renew: Renew,
+        returns_to_head: bool,
     ) -> None:
         self.listener = listener
         self.receiver: Optional[Receiver] = None
@@ -109,6 +110,7 @@ class AMQPSubscription(Subscription):
         self._forward = forward
         self._on_close = on_close
         self._renew = renew
+        self.returns_to_head = returns_to_head
 
     @property
     def queue(self) -> str:

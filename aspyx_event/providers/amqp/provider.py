@@ -247,6 +247,7 @@ class AMQPProvider(Provider):
             credit=credit,
             on_close=self._forget,
             renew=self._renewals.renew,
+            returns_to_head=self._known_dialect().returns_to_head,
         )
         self._persistently(deadline, lambda channel, dialect: self._attach(subscription, channel, dialect, deadline))
         with self._lock:

@@ -103,6 +103,7 @@ class StompSubscription(Subscription):
         self.channel: Optional[Channel] = None
         self.refused = False
         """Whether the broker does not let us attach, which is tried again and again."""
+        self.returns_to_head = not dialect.releases_by_copy
         self._queue = queue
         self._on_delivery = on_delivery
         self._changed = threading.Condition(threading.RLock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from typing import Any
@@ -200,6 +201,19 @@ def test_what_cannot_be_settled_is_given_back() -> None:
         manager.resume()
         assert provider.subscriptions["listener"].state == "open"
         assert manager.health().listeners["listener"].state == "running"
+
+
+@pytest.mark.parametrize("to_head", [True, False])
+def test_the_order_of_what_is_given_back(to_head: bool) -> None:
+    """What waits is released last first where each goes to the head of the queue, and oldest first elsewhere."""
+    inbox, order = Inbox(1), Collected[str]()
+    inbox.newest_first = to_head
+    for name in ("a", "b", "c"):
+        waiting: Any = delivery()
+        waiting.release = functools.partial(order, name)
+        inbox.put(waiting)
+    assert inbox.hold() == 3
+    assert order.items == (["c", "b", "a"] if to_head else ["a", "b", "c"])
 
 
 def test_an_inbox_that_is_held() -> None:

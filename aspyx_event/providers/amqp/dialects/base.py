@@ -29,6 +29,8 @@ class Dialect(ABC):
     """Whether a refused link ends its whole session, so that each needs one of its own."""
     browsing_takes: ClassVar[bool] = False
     """Whether what is read from ``browse_source`` has to be given back."""
+    returns_to_head: ClassVar[bool] = True
+    """See Subscription."""
     acquisitions: ClassVar[Optional[int]] = None
     """How often a message may come back to its queue before a copy takes its place; None: as often as needed."""
 

@@ -51,6 +51,7 @@ class RabbitMQDialect(Dialect):
     capabilities: ClassVar[Capabilities] = Capabilities()
     own_sessions: ClassVar[bool] = True
     browsing_takes: ClassVar[bool] = True
+    returns_to_head: ClassVar[bool] = False
     acquisitions: ClassVar[Optional[int]] = 10
 
     def __init__(self, settings: AMQPSettings) -> None:
