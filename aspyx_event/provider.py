@@ -111,8 +111,9 @@ class Subscription(ABC):
     """The attachment of one listener to its queue."""
 
     returns_to_head: bool = True
-    """Whether each delivery that is released goes to the head of the queue; False: behind those released before. Several
-    are released in the order that keeps theirs."""
+    """Whether each delivery that is released goes to the head of the queue; False: behind those released before.
+
+    Several are released in the order that keeps theirs."""
 
     @property
     @abstractmethod
