@@ -100,6 +100,7 @@ class Engine:
 
     def tick(self, now: float) -> float:
         """Do what is due; answers when to call again (monotonic seconds), 0 for not at all."""
+        self._sessions.tidy()
         due: float = self._transport.tick(now)
         return due
 
@@ -287,14 +288,12 @@ class Engine:
     def _session_closed(self, event: Any) -> None:
         session = _Session(c.pn_event_session(event))
         condition = condition_of(session.remote_condition)
-        self._sessions.closed(session)
-        session.close()
+        self._sessions.ended(session)
         links = [link for link in self._links.values() if link.session == session]
         for link in links:
             self._forget(link)
         for link in links:
             link.owner.link_closed(condition)
-        session.free()
 
     def _of(self, event: Any) -> Optional[Link]:
         return self._links.get(c.addressof(c.pn_event_link(event)))

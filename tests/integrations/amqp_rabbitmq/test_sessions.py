@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from aspyx_event import EventManager, EventRegistry, MissingResources, event_listener
 from aspyx_event.exceptions import AttachRefused
 from aspyx_event.providers.amqp import AMQPProvider
 from tests.brokers import BrokerUnavailable
@@ -64,3 +65,16 @@ def test_more_links_than_one_session_holds(provider: AMQPProvider) -> None:
     provider.send(an_envelope(1), event).result(TIMEOUT)
     for inbox in inboxes:
         inbox.wait(1)[0].accept()
+
+
+def test_links_that_are_refused_side_by_side(rabbitmq: RabbitMQBroker) -> None:
+    """Every refused link ends its session; those that begin meanwhile are answered, again and again."""
+    broker = rabbitmq.start()
+    url = f"amqp://{broker.user}:{broker.password}@{broker.host}:{broker.amqp_port}/?declare=false"
+    for _ in range(10):
+        registry = EventRegistry()
+        for kind in [an_event() for _ in range(12)]:
+            registry.register(event_listener(kind.type, unique("listener"))(lambda _event: None))
+        with pytest.raises(MissingResources) as raised:
+            EventManager(url, registry=registry).start(PATIENCE)
+        assert len([d for d in raised.value.differences if d.resource.kind == "queue"]) >= 12
