@@ -83,8 +83,8 @@ class Sessions:
     def ended(self, session: Any) -> None:
         """The broker has ended it. It is answered after a moment.
 
-        With the answer proton gives the session's channel to the next one, and RabbitMQ ignores what begins there while it
-        is still burying the old one.
+        With the answer proton gives the session's channel to the next one. RabbitMQ ignores what begins there while it
+        buries the old one.
         """
         self._live -= 1
         self._ended.append((time.monotonic(), session))

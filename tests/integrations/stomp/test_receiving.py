@@ -9,7 +9,6 @@ import pytest
 from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
 from aspyx_event.providers.stomp import StompProvider
-from tests.brokers.management import ArtemisManagement
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event
 from tests.integrations.stomp.conftest import MakeProvider, only
 from tests.integrations.stomp.support import fill, ids
@@ -118,6 +117,8 @@ def test_close_keeps_what_is_unsettled_alive(provider: StompProvider, request: p
     deliveries[1].accept()
     subscription.channel.join(TIMEOUT)  # type: ignore[attr-defined]
     if "artemis" in request.node.name:  # it says goodbye first, too
+        from tests.brokers.management import ArtemisManagement  # needs proton
+
         with ArtemisManagement(request.getfixturevalue("artemis")) as management:
             management.wait_for(
                 provider.queue_name(listener).partition("::")[2],
