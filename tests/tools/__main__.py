@@ -1,4 +1,5 @@
-"""Run every check, the conformance suite alone (``--conformance``), or pytest with the arguments that were given."""
+"""Run every check, the conformance suite alone (``--conformance``), the fault tests alone (``--faults``), or pytest with
+the arguments that were given."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from . import conformance
-from .checks import AT_ONCE, closing_checks, conformance_tests, pytest_alone, static_checks, tests
+from .checks import AT_ONCE, closing_checks, conformance_tests, fault_tests, pytest_alone, static_checks, tests
 from .environment import main_environment
 from .machine import prepare_machine
 from .report import Report
@@ -17,10 +18,13 @@ def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when nothing failed."""
     prepare_machine()
     environment = main_environment()
-    if arguments and arguments != ["--conformance"]:
+    if arguments not in ([], ["--conformance"], ["--faults"]):
         return pytest_alone(environment, arguments)
     with tempfile.TemporaryDirectory(prefix="aspyx-checks-") as folder:
         scratch, report = Path(folder), Report()
+        if arguments == ["--faults"]:
+            report.run_together(list(fault_tests(environment, scratch)), AT_ONCE)
+            return report.close(scratch)
         if arguments:
             report.run_together(list(conformance_tests(environment, scratch)), AT_ONCE)
             written = conformance.write(conformance.read(scratch))

@@ -55,8 +55,6 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     for folder in folders:
         yield _part(f"integrations/{folder.name}", [str(folder)], environment, scratch)
     yield from conformance_tests(environment, scratch)
-    for file in sorted(_FAULTS.glob("test_*.py")):
-        yield _part(f"faults {file.stem[len('test_') :]}", [str(file)], environment, scratch)
     yield _part("tests", others, environment, scratch)
     yield _oldest_stomp(scratch)
     for version in _OTHER_PYTHONS:
@@ -68,6 +66,12 @@ def conformance_tests(environment: Environment, scratch: Path) -> Iterator[Check
     for file in sorted(_CONFORMANCE.glob("test_*.py")):
         pair = file.stem[len("test_") :].replace("_", "/")
         yield _part(f"conformance {pair}", [str(file)], environment, scratch)
+
+
+def fault_tests(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield the fault tests: together they take longer than everything else."""
+    for file in sorted(_FAULTS.glob("test_*.py")):
+        yield _part(f"faults {file.stem[len('test_') :]}", [str(file)], environment, scratch)
 
 
 def closing_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
