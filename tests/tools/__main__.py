@@ -1,5 +1,5 @@
-"""Run every check, the conformance suite alone (``--conformance``), the fault tests alone (``--faults``), or pytest with
-the arguments that were given."""
+"""Run every check, the conformance suite alone (``--conformance``), the fault tests alone (``--faults``), or pytest
+with the given arguments."""
 
 from __future__ import annotations
 
