@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("proton")
+
 from aspyx_event.delivery.dead_letters import copy_headers
 from aspyx_event.providers.amqp import mapping, sections, wire
 
