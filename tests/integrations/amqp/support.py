@@ -45,6 +45,13 @@ def an_envelope(number: int = 0, **headers: str) -> Envelope:
     return Envelope(b'{"number":%d}' % number, {CE_ID: f"id-{number}", **headers})
 
 
+def in_order(wanted: list[str], numbers: list[str]) -> bool:
+    """Whether all arrived in this order. Others may be between them: a broker may still read what an older connection
+    has sent while a newer one sends it again."""
+    arrived = iter(numbers)
+    return all(one in arrived for one in wanted)
+
+
 class Inbox:
     """Collects deliveries, settles none of them."""
 

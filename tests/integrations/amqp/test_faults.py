@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from aspyx_event.testing.proxy import TcpProxy
 from tests.brokers.artemis import ArtemisBroker
 from tests.brokers.management import ArtemisManagement
 from tests.integrations.amqp.conftest import MakeProvider
-from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event
+from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event, in_order
 
 pytestmark = pytest.mark.artemis
 
@@ -81,7 +82,8 @@ def test_what_was_not_confirmed_is_written_again(make_provider: MakeProvider, pr
     ids = [f"id-{number}" for number in range(101)]
     twice = len(inbox.deliveries) - len(ids)
     assert twice > 0
-    assert inbox.numbers == ids[: twice + 1] + ids[1:]
+    assert in_order(ids, inbox.numbers)
+    assert max(Counter(inbox.numbers).values()) == 2
 
 
 def test_cuts_in_a_stream_lose_nothing(make_provider: MakeProvider, proxy: TcpProxy) -> None:

@@ -14,7 +14,16 @@ from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import AuthenticationFailed, ProviderUnavailable, SendRejected
 from aspyx_event.provider import Delivery
 from aspyx_event.testing.proxy import TcpProxy
-from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event, wait_until
+from tests.integrations.amqp.support import (
+    TIMEOUT,
+    Inbox,
+    States,
+    a_listener,
+    an_envelope,
+    an_event,
+    in_order,
+    wait_until,
+)
 from tests.integrations.stomp.conftest import MakeProvider, only
 from tests.integrations.stomp.rabbit import api
 
@@ -60,11 +69,6 @@ def test_a_killed_broker_comes_back(make_provider: MakeProvider, broker: Any, du
     subscription.close(TIMEOUT)
 
 
-def order_of_last(numbers: list[str]) -> list[str]:
-    """Each once, in the order of their last arrivals."""
-    return list(dict.fromkeys(reversed(numbers)))[::-1]
-
-
 def test_what_was_not_confirmed_is_written_again(make_provider: MakeProvider, proxy: TcpProxy) -> None:
     """Events that were written, and whose receipts the broken connection swallowed, are written again in order."""
     provider = make_provider(port=proxy.port)
@@ -82,7 +86,7 @@ def test_what_was_not_confirmed_is_written_again(make_provider: MakeProvider, pr
     for confirmation in sends:
         confirmation.result(RECOVERY)
     expected = [f"id-{number}" for number in range(1, 101)]
-    wait_until(lambda: order_of_last(inbox.numbers)[-100:] == expected, RECOVERY)
+    wait_until(lambda: in_order(expected, inbox.numbers), RECOVERY)
 
 
 def test_cuts_in_a_stream_lose_nothing(make_provider: MakeProvider, proxy: TcpProxy) -> None:
