@@ -13,6 +13,7 @@ from aspyx_event.exceptions import AuthenticationFailed, ConfigurationError, Pro
 from aspyx_event.providers.network.futures import awaited, fail, resolve
 from aspyx_event.providers.network.sockets import connect
 from aspyx_event.providers.network.tls import TLSRefused, handshake, tls_context
+from aspyx_event.providers.stomp.errors import SubscriptionEnded
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.settings import StompSettings
 from aspyx_event.providers.stomp.stream import Stream
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 HOPELESS = (AuthenticationFailed, TLSRefused, ConfigurationError)
 _IDLE = 60.0
 _GOODBYE = 10.0
+_REST = 1.0
+"""Seconds after the end of a subscription. RabbitMQ tells of it while it still deletes the queue, lets others subscribe
+to that queue meanwhile, and never tells them that it is gone (measured with 4.0.5)."""
 
 
 class Opener:
@@ -221,6 +225,8 @@ class Channel:
         if not self._stop.is_set() and not recycled:
             self.renewing = False
             self._down(link.error, None)
+            if isinstance(link.error, SubscriptionEnded):
+                self._stop.wait(_REST)
 
     def __repr__(self) -> str:
         return f"<Channel {self.name} {self._link or 'not connected'}>"

@@ -31,6 +31,10 @@ class ErrorFrame(ProviderError):
         self.text = text
 
 
+class SubscriptionEnded(ProviderUnavailable):
+    """The broker ended a subscription, and kept the connection: its queue is gone, or about to be."""
+
+
 class LinkLost(ProviderUnavailable):
     """The connection ended before the broker answered.
 

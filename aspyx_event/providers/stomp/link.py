@@ -12,7 +12,14 @@ from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
 from aspyx_event.providers.network.futures import fail, resolve
-from aspyx_event.providers.stomp.errors import ErrorFrame, LinkLost, connect_error, connection_is_gone, error_text
+from aspyx_event.providers.stomp.errors import (
+    ErrorFrame,
+    LinkLost,
+    SubscriptionEnded,
+    connect_error,
+    connection_is_gone,
+    error_text,
+)
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.timing import Deadline
 
@@ -318,7 +325,7 @@ class Link:
             return
         logger.debug("%s sent an ERROR frame: %s", self.where, text)
         if headers.get("subscription") in self._consumers:  # RabbitMQ: its queue is gone; the connection would stay
-            self.end(ProviderUnavailable(f"{self.where}: the broker ended a subscription: {text}"))
+            self.end(SubscriptionEnded(f"{self.where}: the broker ended a subscription: {text}"))
             return
         self._refusal = text
         self._outbox.wake()
