@@ -10,8 +10,8 @@ import pytest
 from tests.faults.ledger import DEAD
 from tests.faults.load.desk import Desk, running
 from tests.faults.load.limits import full_after_one
-from tests.faults.load.process import wait_until
 from tests.faults.pairs import Pair
+from tests.faults.waiting import wait_until
 
 
 def dead_letters(desk: Desk) -> list[str]:

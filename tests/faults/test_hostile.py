@@ -17,13 +17,14 @@ pytest.importorskip("stomp")
 
 from aspyx_event import ConfigurationError, DeadLetter
 from tests.faults.hostile import amqp_corpus, bodies, headers, stomp_corpus
-from tests.faults.hostile.bench import PATIENCE, TAKEN, Bench, dead_by_serial, resident
+from tests.faults.hostile.bench import PATIENCE, TAKEN, Bench, dead_by_serial
 from tests.faults.hostile.message import CANARY, SECRET, Body, Hostile, kinds
+from tests.faults.load.process import Usage
 from tests.faults.pairs import Pair
 
 MADE_UP, MUTATED, BROKEN = 250, 1400, 60
-GROWTH = 250 * 1024 * 1024
-"""Bytes that a test's process may grow by: its own copies of all messages and dead letters are among them."""
+GROWTH = 250.0
+"""MiB that a test's process may grow by: its own copies of all messages and dead letters are among them."""
 
 KEPT_BY_THE_BROKER = (
     "AMQP field: expired", "AMQP header: time to live", "AMQP annotation: x-opt-delivery",
@@ -104,7 +105,7 @@ def account(bench: Bench) -> tuple[list[DeadLetter], list[Hostile]]:
 
 def check(bench: Bench, messages: Iterable[Hostile], canary: Path) -> list[DeadLetter]:
     """Send them all, and hold everything against the promise. Answers the dead letters."""
-    modules, before = set(sys.modules), resident()
+    modules, before = set(sys.modules), Usage.now().rss
     sent = list(messages)
     bench.send(sent)
     last = good(bench, 3)
@@ -126,12 +127,12 @@ def check(bench: Bench, messages: Iterable[Hostile], canary: Path) -> list[DeadL
 
     letters_count, handled = len(letters), len(set(bench.handled) & {message.serial for message in sent})
     gc.collect()
-    growth = resident() - before
+    growth = Usage.now().rss - before
     bench.report(
         f"{len(sent)} messages of {kinds(sent)}; handled {handled}, in the error queue {letters_count}, "
-        f"turned away by the broker {sum(bench.turned_away.values())}, memory {growth / 2**20:+.0f} MiB"
+        f"turned away by the broker {sum(bench.turned_away.values())}, memory {growth:+.0f} MiB"
     )
-    assert growth < GROWTH, f"{growth / 2**20:.0f} MiB"
+    assert growth < GROWTH, f"{growth:.0f} MiB"
     return letters
 
 

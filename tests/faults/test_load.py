@@ -14,8 +14,8 @@ from aspyx_event.testing.proxy import TcpProxy
 from tests.faults.ledger import HANDLED
 from tests.faults.load import crowd, queue
 from tests.faults.load.desk import running
-from tests.faults.load.process import wait_until
 from tests.faults.pairs import Pair
+from tests.faults.waiting import wait_until
 
 SHORT = crowd.Crowd(types=40, listeners=100, senders=16, workers=32, events=800)
 LONG_QUEUE = 10_000

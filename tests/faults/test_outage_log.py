@@ -14,7 +14,8 @@ import pytest
 
 from tests.brokers import Broker
 from tests.faults.pairs import NAMES, Pair
-from tests.faults.signals.processes import Program, wait_until
+from tests.faults.signals.processes import Program
+from tests.faults.waiting import wait_until
 
 SECONDS = 60.0
 LISTENERS = 5

@@ -15,7 +15,7 @@ from aspyx_event import EventManager, EventRegistry, event, event_listener
 from aspyx_event.testing.proxy import TcpProxy
 from tests.faults.pairs import Pair
 from tests.faults.signals.event import Ping, event_of
-from tests.faults.signals.processes import wait_until
+from tests.faults.waiting import wait_until
 
 START_TIMEOUT = 60.0
 

@@ -15,8 +15,9 @@ import pytest
 from tests.faults.ledger import CONFIRMED, HANDLED
 from tests.faults.pairs import PAIRS, Pair
 from tests.faults.signals.event import BEGUN
-from tests.faults.signals.processes import PATIENCE, Program, wait_until
+from tests.faults.signals.processes import Program
 from tests.faults.signals.traffic import Traffic
+from tests.faults.waiting import PATIENCE, wait_until
 
 ONE_WAY = [PAIRS[0], PAIRS[3]]
 OTHER_WAY = [PAIRS[1], PAIRS[2]]

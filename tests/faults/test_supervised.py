@@ -19,8 +19,9 @@ import pytest
 from tests.brokers.host import free_ports
 from tests.faults.ledger import CONFIRMED, HANDLED, Account
 from tests.faults.pairs import PAIRS, Pair
-from tests.faults.signals.processes import ROOT, Program, wait_until
+from tests.faults.signals.processes import ROOT, Program
 from tests.faults.signals.traffic import Traffic
+from tests.faults.waiting import wait_until
 
 pytest.importorskip("gunicorn")
 pytest.importorskip("supervisor")

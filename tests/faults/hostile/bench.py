@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal, Optional
 from uuid import UUID
 
@@ -207,9 +206,3 @@ def dead_by_serial(letters: Iterable[DeadLetter]) -> dict[str, DeadLetter]:
         if serial:
             found[serial] = letter
     return found
-
-
-def resident() -> int:
-    """This process's memory in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from aspyx_event.testing.proxy import TcpProxy
 from tests.faults.load.desk import Desk, running
-from tests.faults.load.process import Usage, wait_until
+from tests.faults.load.process import Usage
 from tests.faults.pairs import Pair
+from tests.faults.waiting import wait_until
 
 _EVERY = 25
 

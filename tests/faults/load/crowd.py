@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aspyx_event import EventManager, EventRegistry, event, event_listener
-from tests.faults.load.process import wait_until
+from tests.faults.waiting import wait_until
 
 
 @dataclass(frozen=True)

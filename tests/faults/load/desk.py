@@ -22,8 +22,8 @@ from aspyx_event import (
     event_listener,
 )
 from tests.faults.ledger import CONFIRMED, HANDLED, REFUSED, SENT, Account, Ledger, missing
-from tests.faults.load.process import wait_until
 from tests.faults.pairs import Pair
+from tests.faults.waiting import wait_until
 
 AT_ONCE = RetryPolicy(immediate=0, delayed=())
 WORKERS = 4

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -31,13 +29,3 @@ class Usage:
 
     def __str__(self) -> str:
         return f"{self.threads} threads, {self.descriptors} descriptors, {self.rss:.1f} MiB"
-
-
-def wait_until(condition: Callable[[], object], what: Callable[[], object], *, timeout: float = 60) -> None:
-    """Look again and again until it holds; else AssertionError with what ``what`` says then."""
-    deadline = time.monotonic() + timeout
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {timeout:.0f} s: {what()}")
-        pause.wait(0.05)

@@ -6,23 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from aspyx_event.timing import Deadline
+from tests.faults.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 60.0
-
-
-def wait_until(fulfilled: Callable[[], object], what: str, *, timeout: float = PATIENCE) -> None:
-    """Wait for a condition; its name is in the failure."""
-    pause, deadline = threading.Event(), Deadline(timeout)
-    while not fulfilled():
-        assert not deadline.passed, f"not within {timeout:g} s: {what}"
-        pause.wait(0.05)
 
 
 class Program:

@@ -12,7 +12,7 @@ from aspyx_event.timing import Deadline
 from tests.faults.ledger import CONFIRMED, HANDLED, REFUSED, SENT, Account, Ledger, missing
 from tests.faults.pairs import Pair
 from tests.faults.signals.event import event_of, listener_of
-from tests.faults.signals.processes import wait_until
+from tests.faults.waiting import wait_until
 
 _THREADS = 2
 _STANDSTILL = 40.0
