@@ -87,7 +87,7 @@ class OutcomeLog:
         elif outcome.result is Result.EXPIRED:
             if self._expired.admit(shown(outcome.event_id)):
                 logger.info("listener %s: event %s has expired", self._listener, shown(outcome.event_id))
-        else:
+        elif logger.isEnabledFor(logging.DEBUG):  # each event that is handled comes here
             logger.debug("listener %s: event %s %s", self._listener, shown(outcome.event_id), outcome.result.value)
 
     def close(self) -> None:

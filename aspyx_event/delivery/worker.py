@@ -105,9 +105,7 @@ class ListenerWorker:
     def pause(self) -> bool:
         """Take nothing more; what waits goes back to the broker, what runs finishes. Whether that is a change."""
         with self._switch:
-            if self.subscription is None or self.inbox.state == "stopped":
-                return False
-            if self.inbox.held:
+            if self.subscription is None or self.inbox.held or self.inbox.state == "stopped":
                 return False
             self.subscription.pause()
             self.subscription.give_back()

@@ -109,9 +109,7 @@ class Receiver:
     def give_back(self) -> None:
         """While paused: what is held here, or is still on its way, is for others."""
         self._giving_back = True
-        if self._link is not None:
-            for token, _ in self._held:
-                self.connection.engine.settle(self._link, token, accept=False)
+        self._send_back(self._held)
         self._held = []
 
     def resume(self) -> None:
@@ -150,20 +148,24 @@ class Receiver:
             return
         engine = self.connection.engine
         if self._stopping:
-            for token, _ in messages:
-                engine.settle(link, token, accept=False)
+            self._send_back(messages)
             self.link_credit()  # one that used up the last credit ends the drain without a further word
             return
         credit = engine.credit(link)
         if credit < 0:  # they were on their way when credit was taken back; proton would tell the broker so
             engine.flow(link, -credit)
         if self._giving_back:
-            for token, _ in messages:
-                engine.settle(link, token, accept=False)
+            self._send_back(messages)
             return
         self._held.extend(messages)
         self._release_held()
         self.top_up()  # a settlement while some credit was out may have left room that nothing else would grant
+
+    def _send_back(self, messages: Received) -> None:
+        """They go back: nobody here has seen them."""
+        if self._link is not None:
+            for token, _ in messages:
+                self.connection.engine.settle(self._link, token, accept=False)
 
     def _release_held(self) -> None:
         # What is already here when a pause begins may still arrive.
@@ -188,8 +190,7 @@ class Receiver:
         if not self._stopping:
             self._stopping = True
             engine = self.connection.engine
-            for token, _ in self._held:
-                engine.settle(link, token, accept=False)
+            self._send_back(self._held)
             self._held = []
             # With no credit outstanding the broker has nothing to answer to; a message could still be on its way.
             engine.drain(link, 0 if engine.credit(link) > 0 else 1)

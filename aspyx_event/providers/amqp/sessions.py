@@ -42,16 +42,16 @@ class Sessions:
         """
         if own and self._idle:
             return self._idle.pop(), True
-        used = Counter(id(link.session) for link in links)
         if own and sum(link.own_session for link in links) + _SPARE < allowed:
             return self._opened(allowed), True
         if self._common is None:
             self._common = self._opened(allowed)
         if not own:
             return self._common, False
-        return self._with_room(used, _LINKS[outgoing], allowed), False
+        return self._with_room(links, _LINKS[outgoing], allowed), False
 
-    def _with_room(self, used: Counter[int], limit: int, allowed: int) -> Any:
+    def _with_room(self, links: Iterable[Link], limit: int, allowed: int) -> Any:
+        used = Counter(id(link.session) for link in links)
         for session in (*self._shared, self._common):
             if used[id(session)] < limit:
                 return session
