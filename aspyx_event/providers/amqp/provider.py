@@ -150,9 +150,13 @@ class AMQPProvider(Provider):
             subscription.closed = True
         self._subscriptions.clear()
         self._outbox.close(ProviderUnavailable("the provider was stopped"))
+        if self._supervisor.dialect is not None:
+            self._supervisor.dialect.close()
 
     def _state_changed(self, connected: bool, error: Optional[ProviderError]) -> None:
         if not connected:
+            if self._supervisor.dialect is not None:
+                self._supervisor.dialect.lost()
             self._outbox.purge()
         self._tell(ProviderState(connected, error))
 
@@ -311,10 +315,12 @@ class AMQPProvider(Provider):
 
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
         """Send to the event's address."""
-        return self._outbox.post(self._known_dialect().publication(envelope, event))
+        dialect = self._known_dialect()
+        return dialect.send(lambda: dialect.publication(envelope, event), self._outbox.post)
 
     def _forward(self, data: bytes, destination: str, headers: Mapping[str, str], delay: float) -> Confirmation[None]:
-        return self._outbox.post(self._known_dialect().copy(data, destination, headers, delay=delay))
+        dialect, kept = self._known_dialect(), dict(headers)
+        return dialect.send(lambda: dialect.copy(data, destination, kept, delay=delay), self._outbox.post)
 
     def _known_dialect(self) -> Dialect:
         dialect = self._supervisor.dialect

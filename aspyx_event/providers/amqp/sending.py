@@ -33,12 +33,14 @@ Prepare = Callable[[Node, Callable[[Optional[ProviderError]], None]], None]
 class Message:
     """Encoded bytes on their way, and who waits for their confirmation."""
 
-    __slots__ = ("confirmation", "data", "event_id", "node")
+    __slots__ = ("confirmation", "data", "event_id", "node", "waits_in")
 
-    def __init__(self, node: Node, data: bytes, event_id: str | None) -> None:
+    def __init__(self, node: Node, data: bytes, event_id: str | None, waits_in: str | None = None) -> None:
         self.node = node
         self.data = data
         self.event_id = event_id
+        self.waits_in = waits_in
+        """The queue for delays that it goes to, where that has to be known."""
         self.confirmation: Confirmation[None] = Future()
 
     def fail(self, error: ProviderError) -> None:

@@ -185,6 +185,8 @@ class StompProvider(Provider):
                 one.abort()
                 one.join(1.0)
         self._publisher.close(ProviderUnavailable("the provider was stopped"))
+        if self._dialect is not None:
+            self._dialect.close()
 
     # -- the publishing connection's thread ------------------------------------------------------------------------
 
@@ -213,6 +215,8 @@ class StompProvider(Provider):
 
     def _down(self, error: BaseException, pause: Optional[float]) -> None:
         if pause is None:
+            if self._dialect is not None:
+                self._dialect.lost()
             self._publisher.lost(as_provider_error(error))
         else:
             logger.debug("%r: %s; next attempt in %.1f s", self, error, pause)
@@ -283,7 +287,7 @@ class StompProvider(Provider):
             confirmation: Confirmation[None] = Confirmation()
             confirmation.set_exception(ProviderUnavailable("the provider is not started", event_id=envelope.id))
             return confirmation
-        return self._publisher.send(dialect.publication(envelope, event))
+        return dialect.send(lambda: dialect.publication(envelope, event), self._publisher.send)
 
     def subscribe(
         self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float

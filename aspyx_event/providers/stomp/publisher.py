@@ -27,6 +27,8 @@ class Outgoing:
     headers: dict[str, str]
     body: bytes
     event_id: Optional[str] = None
+    waits_in: Optional[str] = None
+    """The queue for delays that it goes to, where that has to be known."""
 
 
 class _Sending:

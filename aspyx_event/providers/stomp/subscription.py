@@ -76,8 +76,9 @@ class StompDelivery(Delivery):
 
     def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
         """See Delivery."""
-        return self._owner.publisher.send(
-            self._owner.dialect.copy(self.headers, self.body, destination, headers, delay=delay)
+        owner, kept = self._owner, dict(headers)
+        return owner.dialect.send(
+            lambda: owner.dialect.copy(self.headers, self.body, destination, kept, delay=delay), owner.publisher.send
         )
 
     def __repr__(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Optional
+from typing import Callable, ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import EventError, ProviderError
-from aspyx_event.provider import Capabilities, Target
+from aspyx_event.provider import Capabilities, Confirmation, Target
 from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
@@ -36,6 +36,16 @@ class Dialect(ABC):
 
     def __init__(self, settings: AMQPSettings) -> None:
         self._settings = settings
+
+    def send(self, make: Callable[[], Message], send: Callable[[Message], Confirmation[None]]) -> Confirmation[None]:
+        """Send what may have to be made and sent again, elsewhere."""
+        return send(make())
+
+    def lost(self) -> None:  # noqa: B027 - most brokers keep what they have confirmed
+        """The connection that sends has ended."""
+
+    def close(self) -> None:  # noqa: B027
+        """The provider has stopped."""
 
     @abstractmethod
     def event_target(self, event: str) -> Node:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable, ClassVar, Optional, Union
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import AttachRefused, ConfigurationError, EventError, ProviderError, SendRejected
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities, Target
+from aspyx_event.provider import Capabilities, Confirmation, Target
 from aspyx_event.providers.amqp import mapping
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.connection import Connection
@@ -36,6 +37,7 @@ from aspyx_event.providers.amqp.sending import Message, Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
+from aspyx_event.providers.brokers.rabbitmq_youth import Nursery
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource, required
 
@@ -62,25 +64,43 @@ class RabbitMQDialect(Dialect):
         """Plain queues whose messages may not be looked at again and again."""
         error_queue = settings.error_queue or settings.naming.error_queue
         self._topology = RabbitMQTopology(settings.naming, error_queue, exchanges=True)
+        self._nursery: Nursery[Message] = Nursery()
 
     # -- messages --------------------------------------------------------------------------------------------------
 
     def publication(self, envelope: Envelope, event: EventDescriptor) -> Message:
         data = mapping.encode(envelope, subject=event.name, durable=event.durable, rabbitmq=True)
-        node = self.event_target(event.name)
+        node, waits_in = self.event_target(event.name), None
         if envelope.delay:
-            node = _waiting(rules.delayed_event(event.name, envelope.delay, durable=event.durable, confirming=True))
-        return Message(node, data, envelope.id)
+            queue = rules.delayed_event(event.name, envelope.delay, durable=event.durable, confirming=True)
+            node, waits_in = self._waiting(queue, event.durable)
+        return Message(node, data, envelope.id, waits_in)
 
     def copy(self, data: bytes, destination: str, headers: Mapping[str, str], *, delay: float) -> Message:
         plain = "::" not in destination
         kept = True if plain else None
         copy = mapping.copy(data, headers, durable=kept, keep_expiry=not plain, delay=delay, rabbitmq=True)
-        node = self.queue_target(destination)
+        node, waits_in = self.queue_target(destination), None
         if delay > 0:
             durable = plain or mapping.persistent(data)
-            node = _waiting(rules.delayed_copy(destination, delay, durable=durable, confirming=True))
-        return Message(node, copy, headers.get(CE_ID))
+            queue = rules.delayed_copy(destination, delay, durable=durable, confirming=True)
+            node, waits_in = self._waiting(queue, durable)
+        return Message(node, copy, headers.get(CE_ID), waits_in)
+
+    def _waiting(self, queue: rules.Queue, durable: bool) -> tuple[Node, Optional[str]]:
+        """The queue for a delay, which is declared before something is sent there, and its name if it may be young."""
+        called = replace(queue, name=self._nursery.name(queue.name))
+        need = Need((management.put_queue(called),), required=True)
+        return Node(f"{_QUEUES}{encoded(called.name)}", need=need), queue.name if durable else None
+
+    def send(self, make: Callable[[], Message], send: Callable[[Message], Confirmation[None]]) -> Confirmation[None]:
+        return self._nursery.send(make, send)
+
+    def lost(self) -> None:
+        self._nursery.lost()
+
+    def close(self) -> None:
+        self._nursery.close()
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
@@ -249,10 +269,6 @@ class _Preparation:
 def _for_event(event: str) -> tuple[Request, ...]:
     bindings = (management.post_binding(binding) for binding in rules.exchange_bindings(event))
     return (management.put_exchange(event), *bindings)
-
-
-def _waiting(queue: rules.Queue) -> Node:
-    return Node(f"{_QUEUES}{encoded(queue.name)}", need=Need((management.put_queue(queue),), required=True))
 
 
 def _check(answer: Answer, what: str, address: str, queue: str | None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Optional
+from typing import Callable, ClassVar, Optional
 
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities, Target
+from aspyx_event.provider import Capabilities, Confirmation, Target
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.errors import attach_error
 from aspyx_event.providers.stomp.publisher import Outgoing
@@ -64,6 +64,16 @@ class Dialect(ABC):
         self, frame: Mapping[str, str], body: bytes, destination: str, headers: Mapping[str, str], *, delay: float
     ) -> Outgoing:
         """The frame that sends a copy of a received message to one queue (canonical name)."""
+
+    def send(self, make: Callable[[], Outgoing], send: Callable[[Outgoing], Confirmation[None]]) -> Confirmation[None]:
+        """Send what may have to be made and sent again, elsewhere."""
+        return send(make())
+
+    def lost(self) -> None:  # noqa: B027 - most brokers keep what they have confirmed
+        """The connection that sends has ended."""
+
+    def close(self) -> None:  # noqa: B027
+        """The provider has stopped."""
 
     @abstractmethod
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:

@@ -22,15 +22,16 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Optional
+from typing import Callable, ClassVar, Optional
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Capabilities, Target
+from aspyx_event.provider import Capabilities, Confirmation, Target
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
+from aspyx_event.providers.brokers.rabbitmq_youth import Nursery
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects import rabbitmq_checking
 from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
@@ -69,6 +70,7 @@ class RabbitMQDialect(Dialect):
         self._policy_holds: Optional[bool] = None
         self._policy_lock = threading.Lock()
         self._topology = RabbitMQTopology(self._naming, self.error_queue, exchanges=False)
+        self._nursery: Nursery[Outgoing] = Nursery()
 
     def publication(self, envelope: Envelope, event: EventDescriptor) -> Outgoing:
         headers = mapping.encode_headers(envelope.wire_headers)
@@ -79,14 +81,13 @@ class RabbitMQDialect(Dialect):
             headers["persistent"] = "true"
         if envelope.ttl is not None:
             headers[mapping.EXPIRES] = mapping.expiry(envelope.ttl)
-        destination = f"/topic/{event.name}"
+        destination, waits_in = f"/topic/{event.name}", None
         if envelope.delay:
-            destination = _through(
-                rules.delayed_event(event.name, envelope.delay, durable=event.durable), envelope.delay, headers
-            )
+            queue = rules.delayed_event(event.name, envelope.delay, durable=event.durable)
+            destination, waits_in = self._through(queue, envelope.delay, headers, event.durable)
         elif envelope.ttl is not None:
             headers["expiration"] = str(mapping.milliseconds(envelope.ttl))
-        return Outgoing(destination, headers, envelope.body, envelope.id)
+        return Outgoing(destination, headers, envelope.body, envelope.id, waits_in)
 
     def copy(
         self, frame: Mapping[str, str], body: bytes, destination: str, headers: Mapping[str, str], *, delay: float
@@ -102,13 +103,32 @@ class RabbitMQDialect(Dialect):
         expires_at = None if plain else mapping.expiry_of(frame, mapping.EXPIRES)
         if expires_at is not None:
             found[mapping.EXPIRES] = frame[mapping.EXPIRES]
+        waits_in = None
         if delay > 0:
-            where = _through(rules.delayed_copy(destination, delay, durable=persistent), delay, found)
+            queue = rules.delayed_copy(destination, delay, durable=persistent)
+            where, waits_in = self._through(queue, delay, found, persistent)
         else:
             where = f"/amq/queue/{destination}"
             if expires_at is not None:
                 found["expiration"] = str(max(1, round((expires_at - time.time()) * 1000)))
-        return Outgoing(where, found, body, headers.get(CE_ID))
+        return Outgoing(where, found, body, headers.get(CE_ID), waits_in)
+
+    def _through(
+        self, queue: rules.Queue, delay: float, headers: dict[str, str], durable: bool
+    ) -> tuple[str, Optional[str]]:
+        """Where a SEND goes whose headers declare the queue in which it waits, and that queue if it may be young."""
+        headers["expiration"] = str(mapping.milliseconds(rules.longest_wait(delay)))
+        headers.update((key, str(value)) for key, value in queue.arguments)
+        return f"/queue/{self._nursery.name(queue.name)}", queue.name if durable else None
+
+    def send(self, make: Callable[[], Outgoing], send: Callable[[Outgoing], Confirmation[None]]) -> Confirmation[None]:
+        return self._nursery.send(make, send)
+
+    def lost(self) -> None:
+        self._nursery.lost()
+
+    def close(self) -> None:
+        self._nursery.close()
 
     def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
         if listener is None or not self._settings.declare or queue in self._foreign:
@@ -242,10 +262,3 @@ class RabbitMQDialect(Dialect):
 
     def holds(self, sessions: Sessions, queue: str, event_id: str, deadline: Deadline) -> Optional[bool]:  # noqa: ARG002
         return None
-
-
-def _through(queue: rules.Queue, delay: float, headers: dict[str, str]) -> str:
-    """Where a SEND goes that declares the queue in which it waits: see its headers."""
-    headers["expiration"] = str(mapping.milliseconds(rules.longest_wait(delay)))
-    headers.update((key, str(value)) for key, value in queue.arguments)
-    return f"/queue/{queue.name}"
