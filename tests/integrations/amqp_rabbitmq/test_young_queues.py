@@ -13,7 +13,7 @@ pytest.importorskip("stomp")
 
 from aspyx_event import AMQPProvider, StompProvider
 from aspyx_event.envelope import CE_ID
-from aspyx_event.providers.brokers.rabbitmq_youth import YOUTH
+from aspyx_event.providers.network.young_queues import YOUTH
 from tests.brokers.rabbitmq import RabbitMQBroker
 from tests.integrations.amqp.support import TIMEOUT, Inbox, States, a_listener, an_envelope, an_event, unique
 from tests.integrations.amqp_rabbitmq.support import PATIENCE, queues, wait_until

@@ -37,7 +37,7 @@ from aspyx_event.providers.amqp.sending import Message, Prepare
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
-from aspyx_event.providers.brokers.rabbitmq_youth import Nursery
+from aspyx_event.providers.network.young_queues import Nursery
 from aspyx_event.timing import Deadline
 from aspyx_event.topology import Difference, Resource, required
 

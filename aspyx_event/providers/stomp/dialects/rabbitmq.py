@@ -31,7 +31,7 @@ from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Capabilities, Confirmation, Target
 from aspyx_event.providers.brokers import rabbitmq as rules
 from aspyx_event.providers.brokers.rabbitmq_topology import RabbitMQTopology
-from aspyx_event.providers.brokers.rabbitmq_youth import Nursery
+from aspyx_event.providers.network.young_queues import Nursery
 from aspyx_event.providers.stomp import mapping
 from aspyx_event.providers.stomp.dialects import rabbitmq_checking
 from aspyx_event.providers.stomp.dialects import rabbitmq_probing as probing
