@@ -28,6 +28,7 @@ pytest.importorskip("supervisor")
 
 CONFIGURATIONS = Path(__file__).with_name("signals")
 AMQP_ARTEMIS, _, AMQP_RABBITMQ, STOMP_RABBITMQ = PAIRS
+WORKERS = {"amqp": "sync", "stomp": "gthread"}
 GRACEFUL = 20
 """graceful_timeout of the configuration, in seconds."""
 
@@ -68,16 +69,10 @@ class Clients:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    ("pair", "worker"),
-    [
-        pytest.param(*AMQP_ARTEMIS.values, "sync", marks=AMQP_ARTEMIS.marks),
-        pytest.param(*STOMP_RABBITMQ.values, "gthread", marks=STOMP_RABBITMQ.marks),
-    ],
-    indirect=["pair"],
-)
-def test_gunicorn(pair: Pair, worker: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", [AMQP_ARTEMIS, STOMP_RABBITMQ], indirect=True)
+def test_gunicorn(pair: Pair, tmp_path: Path) -> None:
     """Under gunicorn, with workers that send and listen: HUP, the kill of a hanging worker, and TERM lose nothing."""
+    worker = WORKERS[pair.protocol]
     [port] = free_ports(1)
     arguments = ["-c", str(CONFIGURATIONS / "gunicorn_conf.py"), "-b", f"127.0.0.1:{port}", "-k", worker]
     threads = ["--threads", "3"] if worker == "gthread" else []

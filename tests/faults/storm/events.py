@@ -16,8 +16,8 @@ LATER = "later"
 FAILURES: dict[str, float] = {"once": 1, LATER: 2, "fatal": math.inf}
 """By the kind of an event: how many attempts fail. Two are more than are made on the spot."""
 ANSWERED, KEYED, REPLY = "answered", "keyed", "reply"
-POLICY = RetryPolicy(immediate=1, immediate_wait=(0,), delayed=(1, 1), jitter=0)
-"""One delay only, for which RabbitMQ has one queue: it is created with the first retry, see the runner."""
+POLICY = RetryPolicy(immediate=1, immediate_wait=(0,), delayed=(1, 2))
+"""With jitter, so that RabbitMQ gets new queues for delays at any moment."""
 KEYS = 5
 _WEIGHTS = {"plain": 60, KEYED: 20, "once": 5, LATER: 5, "fatal": 2, ANSWERED: 8}
 

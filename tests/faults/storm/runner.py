@@ -18,7 +18,6 @@ from tests.faults.storm import schedule as kinds
 from tests.faults.storm.checks import check_logs, check_outage, check_queues
 from tests.faults.storm.children import Child
 from tests.faults.storm.draining import drain
-from tests.faults.storm.events import LATER, SENDS, kind_of
 from tests.faults.storm.program import PREFETCH, READY, TIMEOUTS, WORKERS
 from tests.faults.storm.report import Incident, Result
 from tests.faults.storm.schedule import Fault
@@ -30,9 +29,8 @@ _READY = 60.0
 _AT_WORK = 75.0
 """Seconds until a process must be at work again after a fault: the longest pause of a reconnect, and a busy machine."""
 _OLD_ENOUGH = {"artemis": 0.0, "rabbitmq": 10.0}
-"""Seconds after which a broker may be killed. A quorum queue that is younger may come back without a leader, and then
-takes nothing any more; that of a delay is created with its first retry, and with the first one in each hour."""
-_HOUR = 3600.0
+"""Seconds that the queues of listeners must have been there before a broker may be killed: a quorum queue that is
+younger than a second may come back without a leader, and then takes nothing any more."""
 
 
 class Storm:
@@ -96,8 +94,6 @@ class Storm:
     # -- the storm
 
     def _storm(self, ledger: Ledger, faults: Iterator[Fault], count: int, until: float) -> None:
-        if not self._wait(lambda: self._retried(ledger) == set(SENDS), _AT_WORK):
-            self.trouble(f"after {_AT_WORK:g} s only {sorted(self._retried(ledger))} had retried: {self._last_words()}")
         self.never.wait(_OLD_ENOUGH[self.broker.name])
         while not self.troubles:
             for fault in itertools.islice(faults, count):
@@ -107,15 +103,8 @@ class Storm:
             if time.monotonic() >= until:
                 return
 
-    @staticmethod
-    def _retried(ledger: Ledger) -> set[str]:
-        """The roles whose listener has handled an event after a delay."""
-        return {kind for kind, id in ledger.noted(HANDLED) if kind_of(id) == LATER}
-
     def _go_through(self, ledger: Ledger, fault: Fault) -> None:
         self.never.wait(fault.calm)
-        if fault.kind in kinds.OF_THE_BROKER and time.time() % _HOUR < 3 * _OLD_ENOUGH[self.broker.name]:
-            self.never.wait(3 * _OLD_ENOUGH[self.broker.name])
         incident = Incident(fault, time.time())
         self.incidents.append(incident)
         begin = time.monotonic()
