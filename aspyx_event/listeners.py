@@ -81,7 +81,8 @@ def event_listener(
 
     name: its queue's name, by default the class's or function's; unique in a registry, and on a broker.
     per_process: False, one queue, for which all processes compete; True, every process gets every event.
-    concurrency: how many events it handles at once in this process, by default as many as there are workers.
+    concurrency: how many events it handles at once in this process, by default as many as there are workers; where
+        there are several listeners, one worker fewer, so that a listener that hangs does not stop the others.
     prefetch: how many deliveries may wait or run here (the credit), by default fitted to the measured rate.
     retry: its own policy, before the event's and the manager's.
 

@@ -102,9 +102,8 @@ class Dispatcher:
         """One for each listener."""
         return tuple(self._workers.values())
 
-    def add(self, listener: EventListenerDescriptor, target: Any) -> None:
+    def add(self, listener: EventListenerDescriptor, target: Any, *, concurrency: int) -> None:
         """Make the worker of a listener. By one thread, in the order in which they are listed."""
-        concurrency = min(listener.concurrency or self._settings.workers, self._settings.workers)
         inbox = Inbox(concurrency)
         worker = ListenerWorker(
             listener,

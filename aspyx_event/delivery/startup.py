@@ -14,7 +14,7 @@ from aspyx_event.delivery.process import connecting
 from aspyx_event.delivery.reports import Reports
 from aspyx_event.delivery.sender import Sender
 from aspyx_event.delivery.topology import declarations
-from aspyx_event.delivery.wiring import unmet
+from aspyx_event.delivery.wiring import concurrency_of, unmet
 from aspyx_event.events import EventDescriptor
 from aspyx_event.exceptions import ConfigurationError, ProviderUnavailable
 from aspyx_event.listeners import EventListenerDescriptor
@@ -90,8 +90,10 @@ class Startup:
                     "declaring", passing, lambda listener: self._provider.declare(listener, timeout=_left(deadline))
                 )
             else:
+                workers = self._settings.workers
                 for listener, target in targets.items():
-                    dispatcher.add(listener, target)
+                    concurrency = concurrency_of(listener, workers=workers, listeners=len(targets))
+                    dispatcher.add(listener, target, concurrency=concurrency)
                 helpers.each(
                     "attaching", targets, lambda listener: dispatcher.attach(listener, timeout=_left(deadline))
                 )

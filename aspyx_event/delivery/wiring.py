@@ -65,6 +65,12 @@ def policy_of(listener: EventListenerDescriptor, default: RetryPolicy) -> RetryP
     return listener.retry or listener.event.retry or default
 
 
+def concurrency_of(listener: EventListenerDescriptor, *, workers: int, listeners: int) -> int:
+    """How many events it may handle at once: by default one worker is left to the others, whatever it does."""
+    default = workers - 1 if listeners > 1 and workers > 1 else workers
+    return min(listener.concurrency or default, workers)
+
+
 def describe(
     provider: Provider,
     registry: EventRegistry,
@@ -81,7 +87,7 @@ def describe(
             listener.event.durable,
             listener.name,
             provider.queue_name(listener),
-            min(listener.concurrency or workers, workers),
+            concurrency_of(listener, workers=workers, listeners=len(registry.listeners)),
             policy_of(listener, policy).max_attempts,
             health.get(listener.name),
         )

@@ -44,7 +44,7 @@ def test_a_long_queue(pair: Pair) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_listener_that_never_returns(pair: Pair, tmp_path: Path) -> None:
-    """While a listener blocks all the workers that its concurrency grants, another one goes on, the connection outlives
+    """While a listener blocks all the workers that it may have, another one goes on, the connection outlives
     several heartbeats, and stop() ends in time and tells what it gave up, which comes again after the next start."""
     with (
         TcpProxy(pair.broker.host, pair.port) as proxy,

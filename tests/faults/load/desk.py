@@ -32,7 +32,7 @@ WORKERS = 4
 class Desk:
     """One durable event type, and two listeners. Thread-safe.
 
-    ``reader`` may have half of the workers; it enters what it gets once ``gate`` is open, and rejects what is sent with
+    ``reader`` enters what it gets once ``gate`` is open, and rejects what is sent with
     ``bad=True``. ``bystander`` takes everything, and its ids are in ``seen``.
     """
 
@@ -54,7 +54,7 @@ class Desk:
         self.manager = EventManager(pair.url(port=port, **options), registry=registry, retry=AT_ONCE, workers=WORKERS)
 
     def _reader(self) -> Any:
-        @event_listener(self._kind, name="reader", concurrency=WORKERS // 2)
+        @event_listener(self._kind, name="reader")
         def read(note: Any) -> None:
             envelope = current_envelope()
             assert envelope is not None

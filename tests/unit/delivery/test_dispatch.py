@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -77,12 +77,13 @@ def test_concurrency_bound(concurrency: int) -> None:
         assert max(peaks.wait(8)) == concurrency
 
 
-def test_a_slow_listener_leaves_workers_for_others() -> None:
-    """A listener with a bound does not take all workers from the others."""
+@pytest.mark.parametrize("concurrency", [None, 1])
+def test_a_slow_listener_leaves_workers_for_others(concurrency: Optional[int]) -> None:
+    """A listener does not take all workers from the others, with a bound or without."""
     gate, seen = Gate(), Collected[Any]()
-    slow = listening(lambda e: gate.hold(), "slow", concurrency=1)
-    with managed(slow, listening(seen, "quick", Shipped), workers=2) as manager:
-        for _ in range(5):
+    slow = listening(lambda e: gate.hold(), "slow", concurrency=concurrency)
+    with managed(slow, listening(seen, "quick", Shipped), workers=3) as manager:
+        for _ in range(20):
             manager.send_event(Placed())
         gate.wait_reached()
         for number in range(20):
@@ -218,7 +219,7 @@ def test_credit_adapts() -> None:
     provider = FakeProvider()
     quick = listening(lambda e: None, "quick")
     fixed = listening(lambda e: None, "fixed", Shipped, prefetch=7)
-    with managed(quick, fixed, provider=provider, workers=2):
+    with managed(quick, fixed, provider=provider, workers=3):
         for _ in range(100):
             provider.deliver("quick")
             provider.deliver("fixed")

@@ -32,7 +32,7 @@ def test_describe() -> None:
         "",
         "event    durable  listener  queue                  concurrency  attempts  state    handled  failed  dead",
         "-------  -------  --------  ---------------------  -----------  --------  -------  -------  ------  ----",
-        "Placed   yes      listener  Placed::shop.listener  3            1         running  1        1       1",
+        "Placed   yes      listener  Placed::shop.listener  2            1         running  1        1       1",
         "Shipped  yes      own       Shipped::shop.own-web  1            12        running  0        0       0",
     ]
 
