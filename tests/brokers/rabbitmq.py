@@ -136,13 +136,19 @@ class RabbitMQBroker(Broker):
         with urllib.request.urlopen(request, timeout=10):
             pass
 
-    def memory_alarm(self, on: bool) -> None:
-        """Let it think that it has no memory left, or that it has; returns once the alarm is set or cleared."""
-        self.control("set_vm_memory_high_watermark", "absolute", "1MB" if on else "4GB")
-        deadline = time.monotonic() + 30
-        while ("memory" in self.control("eval", "rabbit_alarm:get_alarms().")) is not on:
+    def alarm(self, resource: str, on: bool) -> None:
+        """Let it think that it has no ``memory`` or ``disk`` left, or that it has; returns once it does."""
+        if resource == "memory":
+            self.control("set_vm_memory_high_watermark", "absolute", "1MB" if on else "4GB")
+        else:  # it measures no disk in a chroot, so nobody but the alarm itself can be told
+            call = (
+                "set_alarm({{resource_limit, %s, node()}, []})" if on else "clear_alarm({resource_limit, %s, node()})"
+            )
+            self.control("eval", f"rabbit_alarm:{call % resource}.")
+        deadline = time.monotonic() + 60
+        while (f"resource_limit,{resource}" in self.control("eval", "rabbit_alarm:get_alarms().")) is not on:
             if time.monotonic() > deadline:
-                raise BrokerFailed(f"the memory alarm is not {'set' if on else 'cleared'} after 30 s")
+                raise BrokerFailed(f"the {resource} alarm is not {'set' if on else 'cleared'} after 60 s")
 
     def control(self, *arguments: str) -> str:
         """Run rabbitmqctl with these arguments; answers what it prints."""

@@ -66,17 +66,18 @@ def test_a_full_address(artemis: Any, protocol: str, policy: str, tmp_path: Path
         check_account(desk)
 
 
-def test_a_memory_alarm(on_rabbitmq: Pair, tmp_path: Path) -> None:
-    """While RabbitMQ has a memory alarm, sends end in time with our errors, for longer than two heartbeats; listeners
-    go on, and after the alarm so do the senders."""
+@pytest.mark.parametrize("resource", ["memory", "disk"])
+def test_an_alarm(on_rabbitmq: Pair, resource: str, tmp_path: Path) -> None:
+    """While RabbitMQ has an alarm of memory or disk, sends end in time with our errors, for longer than two heartbeats;
+    listeners go on, and after the alarm so do the senders."""
     broker = on_rabbitmq.broker
     with running(on_rabbitmq, tmp_path, heartbeat=2) as desk, ExitStack() as stack:
         desk.send_many(4)
         desk.wait_handled()
         desk.gate.clear()
         desk.send_many(50)
-        broker.memory_alarm(True)
-        stack.callback(broker.memory_alarm, False)
+        broker.alarm(resource, True)
+        stack.callback(broker.alarm, resource, False)
         began = time.monotonic()
         desk.send_until_refused(3, timeout=TIMEOUT, most=500)
         blocked = time.monotonic() - began
