@@ -25,16 +25,19 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the short form: every test on one pair, in turn; none that is marked as long."""
+    """Mark the short form: every test on one pair, in turn."""
     turns: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.nodeid):
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("long") is None:
+        if Path(__file__).parent in item.path.parents:
             turns[_what_it_tries(item)].append(item)
     places: defaultdict[str, int] = defaultdict(int)
     for (module, *_), same in turns.items():
         turn = zlib.crc32(module.encode()) + places[module]
         places[module] += 1
-        same[turn % len(same)].add_marker(pytest.mark.short)
+        chosen = same[turn % len(same)]
+        chosen.add_marker(pytest.mark.short)
+        if chosen.get_closest_marker("twice") is not None:  # the other protocol on the other broker
+            same[-1 - turn % len(same)].add_marker(pytest.mark.short)
 
 
 def _what_it_tries(item: pytest.Item) -> tuple[str, ...]:

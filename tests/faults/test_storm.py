@@ -17,6 +17,7 @@ from tests.faults.storm.schedule import SHORT
 
 
 @pytest.mark.slow
+@pytest.mark.twice
 @pytest.mark.timeout(900)
 def test_nothing_confirmed_is_lost_in_a_storm(pair: Pair, tmp_path: Path) -> None:
     """Killed brokers, consumers and producers, and a link cut before the confirm, lose nothing that was confirmed."""

@@ -19,6 +19,7 @@ generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
 _CONFORMANCE, _INTEGRATIONS = ROOT / "tests" / "conformance", ROOT / "tests" / "integrations"
 _FAULTS = ROOT / "tests" / "faults"
+_SHORT = ("-m", "short")
 _OTHER_PYTHONS = ("3.9", "3.13")
 
 
@@ -54,6 +55,7 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     )
     for folder in folders:
         yield _part(f"integrations/{folder.name}", [str(folder)], environment, scratch)
+    yield from short_fault_tests(environment, scratch)
     yield from conformance_tests(environment, scratch)
     yield _part("tests", others, environment, scratch)
     yield _oldest_stomp(scratch)
@@ -68,8 +70,16 @@ def conformance_tests(environment: Environment, scratch: Path) -> Iterator[Check
         yield _part(f"conformance {pair}", [str(file)], environment, scratch)
 
 
+def short_fault_tests(environment: Environment, scratch: Path) -> Iterator[Check]:
+    """Yield the fault tests in their short form, each on one pair of protocol and broker."""
+    alone = [_FAULTS / f"test_{name}.py" for name in ("storm", "outage_log")]
+    for file in alone:
+        yield _part(f"faults {file.stem[len('test_') :]}", [str(file), *_SHORT], environment, scratch)
+    yield _part("faults", [str(_FAULTS), *_SHORT, *(f"--ignore={file}" for file in alone)], environment, scratch)
+
+
 def fault_tests(environment: Environment, scratch: Path) -> Iterator[Check]:
-    """Yield the fault tests: together they take longer than everything else."""
+    """Yield the fault tests on all pairs: together they take longer than everything else."""
     for file in sorted(_FAULTS.glob("test_*.py")):
         yield _part(f"faults {file.stem[len('test_') :]}", [str(file)], environment, scratch)
 
