@@ -8,6 +8,11 @@ import sys
 from collections.abc import Sequence
 
 
+def entry() -> int:
+    """The console script ``aspyx-event``."""
+    return main(sys.argv[1:])
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a command; its exit code. 2 for wrong arguments."""
     if arguments and arguments[0] == "topology":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .shell import ROOT, must, say, succeeds
 
-_EXTRAS = ("amqp", "cli", "stomp", "test")
+_EXTRAS = ("amqp", "cli", "django", "flask", "stomp", "test")
 _NO_TLS = "python-qpid-proton was built without TLS; install OpenSSL's headers, clear pip's cache, remove {path}"
 
 
@@ -80,6 +80,7 @@ def _key(python: str, wanted: Sequence[str]) -> str:
     digest = hashlib.sha256(repr([os.path.realpath(shutil.which(python) or python), *wanted]).encode())
     digest.update(parser["options"]["install_requires"].encode())
     digest.update(repr(sorted(parser["options.extras_require"].items())).encode())
+    digest.update(repr(sorted(parser["options.entry_points"].items())).encode())
     for file in sorted((ROOT / "tests").glob("requirements*.txt")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""The fixtures that pytest finds where this distribution is installed."""
