@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from tests.brokers.artemis import ArtemisBroker
     from tests.brokers.management import ArtemisManagement
     from tests.brokers.rabbitmq import RabbitMQBroker
+    from tests.browser import Browser
 
 settings.register_profile("aspyx", deadline=None)  # a busy machine is no failure
 settings.load_profile("aspyx")
 
-_B = TypeVar("_B", bound=Broker)
+_B = TypeVar("_B", bound="Broker | Browser")
 
 
 def _running(kind: type[_B]) -> Iterator[_B]:
-    """Yield a started broker; a missing one is a skip at home and a failure where brokers are required."""
+    """Yield a started broker, or browser; a missing one is a skip at home and a failure where brokers are required."""
     try:
         kind.install()
-        with kind() as broker:
-            yield broker
+        made = kind()
+        with made:
+            yield made
     except BrokerUnavailable as error:
         if os.environ.get("ASPYX_REQUIRE_BROKERS") == "1":
             pytest.fail(f"{kind.name}: {error}", pytrace=False)
@@ -67,6 +69,14 @@ def artemis_management(artemis: ArtemisBroker) -> Iterator[ArtemisManagement]:
 
     with ArtemisManagement(artemis.start()) as management:
         yield management
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser of its own for each test, so that no page and no cookie is left from another one."""
+    from tests.browser import Browser
+
+    yield from _running(Browser)
 
 
 @pytest.fixture(autouse=True)

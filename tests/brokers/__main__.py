@@ -1,10 +1,11 @@
-"""Put every broker and foreign client that can be had here into the cache, so that no test waits for a download."""
+"""Put every broker, foreign client and browser that can be had here onto it, so that no test waits for a download."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from tests.browser import Browser
 from tests.integrations.jms.client import JmsClient
 
 from .activemq import ActiveMQBroker
@@ -13,7 +14,13 @@ from .base import Broker
 from .host import BrokerUnavailable
 from .rabbitmq import RabbitMQBroker
 
-INSTALLED: tuple[type[Broker] | type[JmsClient], ...] = (ArtemisBroker, RabbitMQBroker, ActiveMQBroker, JmsClient)
+INSTALLED: tuple[type[Broker] | type[Browser] | type[JmsClient], ...] = (
+    ArtemisBroker,
+    RabbitMQBroker,
+    ActiveMQBroker,
+    JmsClient,
+    Browser,
+)
 
 
 def main() -> int:
