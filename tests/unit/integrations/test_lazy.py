@@ -13,7 +13,6 @@ import pytest
 from aspyx_event import EventManager, EventRegistry, LifecycleError, LocalProvider, ProviderUnavailable, event
 from aspyx_event.integrations.lazy import LazyManager
 
-
 forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # with threads, since Python 3.12
 
 
