@@ -50,7 +50,7 @@ class LazyManager:
         self._making = threading.RLock()
         self._starting = threading.Lock()
         self._manager: Optional[EventManager] = None
-        self._ready = False
+        self._ready = self._was_started = False
 
     # -- the manager
 
@@ -79,7 +79,7 @@ class LazyManager:
         try:
             if not manager.health().live:
                 manager.start(deadline.left() or 0.0, self._listen if listen is None else listen)
-            self._ready = True
+            self._ready = self._was_started = True
         finally:
             self._starting.release()
         return manager
@@ -92,19 +92,20 @@ class LazyManager:
 
     @property
     def started(self) -> bool:
-        """Whether it was started in this process; true also of one that has ended since."""
-        return self._ready or (self._manager is not None and self._manager.health().live)
+        """Whether it was ever started in this process; true also of one that was stopped since."""
+        manager = self._substitute or self._manager
+        return self._was_started or (manager is not None and manager.health().live)
 
     @contextlib.contextmanager
     def replaced_by(self, manager: EventManager) -> Iterator[EventManager]:
         """For tests: within the block, everybody gets this manager. Raises LifecycleError for a block in a block."""
         if self._substitute is not None:
             raise LifecycleError(f"{self._substitute!r} already stands in for the manager: leave that block first")
-        self._substitute, before, self._ready = manager, self._ready, False
+        self._substitute, before, self._ready = manager, (self._ready, self._was_started), False
         try:
             yield manager
         finally:
-            self._substitute, self._ready = None, before
+            self._substitute, (self._ready, self._was_started) = None, before
 
     # -- sending
 

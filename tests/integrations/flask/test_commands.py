@@ -1,0 +1,45 @@
+"""``flask events ...``, on ``local://``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integrations.flask.conftest import Factory
+
+
+def test_describe_shows_the_wiring(make_app: Factory) -> None:
+    """``flask events describe`` prints the table of events, listeners and queues."""
+    result = make_app().test_cli_runner().invoke(args=["events", "describe"])
+    assert result.exit_code == 0, result.output
+    assert "OrderPlaced::Billing" in result.output
+    assert "OrderShipped::shipping" in result.output
+
+
+def test_listen_refuses_local_events(make_app: Factory) -> None:
+    """``flask events listen`` with ``local://`` would wait for ever, and says so instead."""
+    result = make_app().test_cli_runner().invoke(args=["events", "listen"])
+    assert result.exit_code == 2
+    assert "has to name a broker" in result.output
+
+
+def test_check_counts_what_there_is(make_app: Factory) -> None:
+    """``flask events check`` answers 0 where settings, declarations and broker fit."""
+    for arguments in ([], ["--offline"]):
+        result = make_app().test_cli_runner().invoke(args=["events", "check", *arguments])
+        assert (result.exit_code, "2 events and 2 listeners" in result.output) == (0, True), result.output
+
+
+def test_what_is_wrong_has_an_exit_code(make_app: Factory) -> None:
+    """Wrong declarations end with a sentence and 2."""
+    app = make_app(ASPYX_EVENT={"URL": "local://", "SCAN": "no_such_shop"})
+    result = app.test_cli_runner().invoke(args=["events", "check", "--offline"])
+    assert (result.exit_code, "no_such_shop" in result.output) == (2, True)
+
+
+def test_a_broker_that_is_away_has_an_exit_code(make_app: Factory) -> None:
+    """``flask events check`` ends with 3 when no broker answers, and shows no password."""
+    pytest.importorskip("stomp")
+    app = make_app(ASPYX_EVENT={"URL": "stomp://127.0.0.1:9/", "USER": "u", "PASSWORD": "s3cret"})
+    result = app.test_cli_runner().invoke(args=["events", "check", "--timeout", "0.5"])
+    assert result.exit_code == 3, result.output
+    assert "s3cret" not in result.output
