@@ -1,0 +1,1 @@
+"""For Django's search for commands."""
