@@ -151,7 +151,11 @@ class Envelope:
     @property
     def expired(self) -> bool:
         """Whether its time to live is over."""
-        return self.expires_at is not None and time.time() >= self.expires_at
+        return self.expired_at(time.time())
+
+    def expired_at(self, now: float) -> bool:
+        """Whether its time to live is over at a Unix time. For the dispatcher, which has a clock of its own."""
+        return self.expires_at is not None and now >= self.expires_at
 
     @property
     def headers(self) -> dict[str, str]:

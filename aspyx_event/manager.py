@@ -29,6 +29,7 @@ from aspyx_event.provider import Provider as _Provider
 from aspyx_event.providers import provider_from_url
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
+from aspyx_event.timing import SYSTEM_CLOCK, Clock
 from aspyx_event.topology import Difference, Topology
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class EventManager:
     strict: True makes an error of what is otherwise one WARNING at start: options the provider cannot honour, and
     broker settings that endanger what was declared.
     observers: called with an Outcome after every settled delivery, in the worker's thread.
+    clock: by which pauses between attempts pass and events expire, the system's by default; delays are the provider's.
+    Tests give a ``aspyx_event.testing.ManualClock`` to both.
 
     Raises ConfigurationError for options that cannot work. Use it as a context manager, or call start and stop.
     """
@@ -70,6 +73,7 @@ class EventManager:
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
         strict: bool = False,
         observers: Iterable[Observer] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise ConfigurationError(f"EventManager(workers={workers!r}): a number of threads from 1 on")
@@ -80,8 +84,9 @@ class EventManager:
             ("exception_manager", exception_manager, ExceptionManager),
             ("registry", registry, EventRegistry),
             ("retry", retry, RetryPolicy),
+            ("clock", clock, Clock),
         ):
-            if not isinstance(value, (kind, type(None))) or (value is None and name == "retry"):
+            if not isinstance(value, (kind, type(None))) or (value is None and name in ("retry", "clock")):
                 raise ConfigurationError(f"EventManager({name}={value!r}): give an instance of {kind.__name__}")
         self.registry = registry if registry is not None else EventRegistry()
         self._settings = DispatcherSettings(
@@ -90,6 +95,7 @@ class EventManager:
             exceptions=exception_manager or ExceptionManager(),
             policy=retry,
             observers=_checked(observers),
+            clock=clock,
         )
         self._strict = strict
         self._lifecycle = Lifecycle(self)

@@ -109,6 +109,59 @@ class EventRegistry:
                     self._add(thing)
         return self
 
+    def copy(self) -> EventRegistry:
+        """A registry with the same content and factory, in which nothing that follows changes this one.
+
+        Classes get new instances there; ready instances are shared.
+        """
+        made = EventRegistry(factory=self._factory)
+        with self._lock:
+            made._events.update(self._events)
+            made._by_type.update(self._by_type)
+            made._listeners.update(self._listeners)
+            made._pipelines.extend(self._pipelines)
+        return made
+
+    def replace(self, *things: Any) -> EventRegistry:
+        """Put other listeners in the place of those of the same name, in tests: a ready instance with its fakes, say.
+
+        Pipelines take the place of those of their class. Order stays. Returns the registry. Raises ConfigurationError,
+        and changes nothing by the offending thing, when there is nothing in its place, or when it listens to another
+        event.
+        """
+        for thing in things:
+            origin = _origin(thing)
+            if listener_declaration(origin) is not None:
+                self._replace_listener(describe_listener(thing))
+            elif pipeline_declaration(origin) is not None:
+                self._replace_pipeline(thing)
+            else:
+                raise ConfigurationError(f"replace: {_shown(thing)} is neither a listener nor a pipeline")
+        return self
+
+    def _replace_listener(self, listener: EventListenerDescriptor) -> None:
+        with self._lock:
+            other = self._listeners.get(listener.name)
+            if other is None:
+                raise ConfigurationError(
+                    f"replace: there is no listener {listener.name!r} here; the names are {sorted(self._listeners)}"
+                )
+            if other.event.type is not listener.event.type:
+                raise ConfigurationError(
+                    f"replace: listener {listener.name!r} is one for {place(other.event.type)}, "
+                    f"and {_shown(listener.target)} for {place(listener.event.type)}"
+                )
+            self._listeners[listener.name] = listener
+
+    def _replace_pipeline(self, thing: Any) -> None:
+        kind = thing if isinstance(thing, type) else type(thing)
+        with self._lock:
+            for position, other in enumerate(self._pipelines):
+                if kind is (other if isinstance(other, type) else type(other)):
+                    self._pipelines[position] = thing
+                    return
+        raise ConfigurationError(f"replace: there is no pipeline {place(kind)} here")
+
     def instance(self, target: Any) -> Any:
         """The instance for a registered class; functions and ready instances are themselves."""
         if not isinstance(target, type):
@@ -132,7 +185,7 @@ class EventRegistry:
 
     def _add(self, thing: Any) -> bool:
         """Register by every declaration that ``thing`` carries; False when it has none."""
-        origin = thing if isinstance(thing, type) or listener_declaration(thing) else type(thing)
+        origin = _origin(thing)
         known = False
         if event_declaration(thing) is not None:
             self._add_event(describe_event(thing))
@@ -192,6 +245,11 @@ class EventRegistry:
 def _same(one: Any, other: Any) -> bool:
     """Whether two registrations mean the same thing; an instance stands for its class, whichever came first."""
     return one is other or one is type(other) or type(one) is other
+
+
+def _origin(thing: Any) -> Any:
+    """What carries the declaration: the class of a ready instance, or the thing itself."""
+    return thing if isinstance(thing, type) or listener_declaration(thing) else type(thing)
 
 
 def _shown(thing: Any) -> str:

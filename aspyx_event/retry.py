@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
 import tenacity
 
@@ -96,20 +96,22 @@ def repeat_in_place(
     *,
     again: Callable[[BaseException], float | None],
     stop: threading.Event,
+    pause: Optional[Callable[[float], None]] = None,
 ) -> T:
     """Go on after a first try that ``failed``: repeat ``attempt`` until it succeeds or ``again`` has had enough.
 
     ``again(error)`` answers the seconds to wait before the next try, or None for no further one: then that error is
-    raised. A ``stop`` that is set ends the waiting, and the last error is raised.
+    raised. A ``stop`` that is set ends the waiting, and the last error is raised. ``pause(seconds)`` waits, by default
+    in real time.
     """
     last = [failed]
     pending = [failed]
-    pause = [0.0]
+    seconds_to_wait = [0.0]
 
     def wanted(error: BaseException) -> bool:
         last[0] = error
         seconds = None if stop.is_set() else again(error)
-        pause[0] = seconds or 0.0
+        seconds_to_wait[0] = seconds or 0.0
         return seconds is not None
 
     def once() -> T:
@@ -121,8 +123,8 @@ def repeat_in_place(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(wanted),
-        wait=lambda _state: pause[0],
-        sleep=tenacity.sleep_using_event(stop),
+        wait=lambda _state: seconds_to_wait[0],
+        sleep=pause or tenacity.sleep_using_event(stop),
         reraise=True,
     )
     return retrying(once)

@@ -1,4 +1,4 @@
-"""Deadlines, and one thread that calls functions later."""
+"""Deadlines, one thread that calls functions later, and the clock that says when later is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import itertools
 import logging
 import threading
 import time
-from typing import Callable, Optional
+from concurrent.futures import Future
+from typing import Any, Callable, Optional
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ class Timer:
         """Forget the call; a call that is running already goes on."""
         self._call = None
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call was forgotten."""
+        return self._call is None
+
     def fire(self) -> None:
         """Run the call unless it was cancelled. Its errors are logged: the thread serves others too."""
         call = self._call
@@ -67,8 +73,11 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def call_later(self, delay: float, call: Callable[[], None]) -> Timer:
-        """Run ``call`` in ``delay`` seconds on the scheduler's thread."""
+    def call_later(self, delay: float, call: Callable[[], None], *, daemon: bool = False) -> Timer:  # noqa: ARG002
+        """Run ``call`` in ``delay`` seconds on the scheduler's thread.
+
+        ``daemon``: housekeeping. A clock that jumps to what is due next does not jump to it.
+        """
         timer = Timer(call)
         with self._changed:
             if self._closed:
@@ -101,4 +110,37 @@ class Scheduler:
             timer.fire()
 
     def __repr__(self) -> str:
-        return f"<Scheduler {self._name} due={len(self._due)}{' closed' if self._closed else ''}>"
+        return f"<{type(self).__name__} {self._name} due={len(self._due)}{' closed' if self._closed else ''}>"
+
+
+class Clock:
+    """The time by which a manager, and LocalProvider, measure delays, retries and times to live: the system's.
+
+    Thread-safe. ``aspyx_event.testing.ManualClock`` is another one, whose time passes when a test says so. Deadlines
+    of calls (``timeout=``) and measured durations are not its business: they are of real time.
+    """
+
+    def monotonic(self) -> float:
+        """Seconds from some point on, never going back."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
+
+    def scheduler(self, name: str) -> Scheduler:
+        """A new Scheduler by this clock; whoever asks for it closes it."""
+        return Scheduler(name)
+
+    def pause(self, seconds: float, stop: threading.Event) -> None:
+        """Block so many seconds, or until ``stop`` is set."""
+        stop.wait(seconds)
+
+    def interrupt(self) -> None:
+        """For who sets a ``stop``, afterwards: let every ``pause`` look at its own."""
+
+    def submitted(self, work: Future[Any]) -> None:
+        """Work for listeners was given to a pool of threads: a clock may want to know when all of it is done."""
+
+
+SYSTEM_CLOCK = Clock()

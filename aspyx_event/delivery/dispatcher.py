@@ -26,7 +26,7 @@ from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.pipeline import EnvelopePipeline
 from aspyx_event.provider import Provider
 from aspyx_event.retry import RetryPolicy
-from aspyx_event.timing import Deadline, Scheduler
+from aspyx_event.timing import SYSTEM_CLOCK, Clock, Deadline
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class DispatcherSettings:
     exceptions: ExceptionManager
     policy: RetryPolicy
     observers: tuple[Observer, ...]
+    clock: Clock = SYSTEM_CLOCK
 
 
 class Dispatcher:
@@ -88,7 +89,7 @@ class Dispatcher:
         self._finished = 0
         self._released = 0
         self.loop = LoopThread()
-        self._scheduler = Scheduler("aspyx-timer")
+        self._scheduler = settings.clock.scheduler("aspyx-timer")
         self._threads: set[threading.Thread] = set()
         self._executor = ThreadPoolExecutor(
             settings.workers,
@@ -104,7 +105,7 @@ class Dispatcher:
 
     def add(self, listener: EventListenerDescriptor, target: Any, *, concurrency: int) -> None:
         """Make the worker of a listener. By one thread, in the order in which they are listed."""
-        inbox = Inbox(concurrency)
+        inbox = Inbox(concurrency, clock=self._settings.clock)
         worker = ListenerWorker(
             listener,
             inbox=inbox,
@@ -127,6 +128,7 @@ class Dispatcher:
             stopping=self._stopping,
             settled=self._notify,
             observers=(self._count, *self._settings.observers),
+            clock=self._settings.clock,
         )
         self._workers[listener.name] = worker
 
@@ -184,6 +186,7 @@ class Dispatcher:
     def stop(self, deadline: Deadline) -> StopResult:
         """No new deliveries, waiting ones released unstarted, running ones finished, all within the deadline."""
         self._stopping.set()
+        self._settings.clock.interrupt()
         self._each_subscription(lambda s: s.pause())
         self._released += sum(worker.inbox.close() for worker in self.workers)
         self._each_subscription(lambda s: s.close(deadline.left()))
@@ -202,7 +205,7 @@ class Dispatcher:
         return StopResult(self._finished, self._released, abandoned)
 
     def _submit(self, turn: Callable[[], None]) -> None:
-        self._executor.submit(turn)
+        self._settings.clock.submitted(self._executor.submit(turn))
 
     def _each_subscription(self, call: Callable[[Any], None]) -> None:
         for worker in self.workers:
@@ -246,7 +249,7 @@ class Dispatcher:
     def _watch(self) -> None:
         for worker in self.workers:
             worker.warn_of_long_runners()
-        self._scheduler.call_later(WATCH_EVERY, self._watch)
+        self._scheduler.call_later(WATCH_EVERY, self._watch, daemon=True)
 
     def __repr__(self) -> str:
         running = sum(len(worker.inbox.running) for worker in self.workers)

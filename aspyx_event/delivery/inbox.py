@@ -12,6 +12,7 @@ from aspyx_event.delivery.lanes import Item, Lanes
 from aspyx_event.delivery.throttle import Throttle
 from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
+from aspyx_event.timing import SYSTEM_CLOCK, Clock
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ class Inbox:
     ``_lock`` guards the state and is never held while foreign code runs.
     """
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.concurrency = concurrency
         self.newest_first = True
         """The order in which what waits is released: as each goes to the head of its queue, or else oldest first."""
         self.throttle = Throttle()
+        self._clock = clock
         self._intake = threading.Lock()
         self._lock = threading.Lock()
         self._arrived: deque[Delivery] = deque()
@@ -136,7 +138,7 @@ class Inbox:
             self._running.discard(item)
             if not self._closed and not self._held:
                 self._startable.appendleft(item)
-                self._paused_until = time.monotonic() + PAUSE
+                self._paused_until = self._clock.monotonic() + PAUSE
                 first, self._why = not self._kept, why
                 self._kept.add(item)
                 return PAUSE, first
@@ -203,7 +205,7 @@ class Inbox:
 
     def report(self, *, raised: bool, again: bool = False) -> tuple[bool, float]:
         """Tell the throttle how a delivery, or retry, ended: whether its state changed, and the pause until a probe."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         with self._lock:
             changed = self.throttle.failed(now, again=again) if raised else self.throttle.succeeded()
             return changed, self.throttle.closed_for(now)
@@ -220,7 +222,7 @@ class Inbox:
     def _closed_for(self) -> float:
         if self._held or not self._open:
             return float("inf")
-        now = time.monotonic()
+        now = self._clock.monotonic()
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
     def _hire(self) -> bool:

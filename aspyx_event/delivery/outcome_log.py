@@ -42,7 +42,7 @@ class LineLimit:
             else:
                 self._held_back, self._last = self._held_back + 1, what
         if fresh:
-            self._scheduler.call_later(WINDOW, self.end_window)
+            self._scheduler.call_later(WINDOW, self.end_window, daemon=True)
         return allowed
 
     def end_window(self) -> None:

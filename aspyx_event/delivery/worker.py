@@ -32,7 +32,7 @@ from aspyx_event.exceptions import Reject
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Delivery, Subscription
 from aspyx_event.retry import RetryPolicy, repeat_in_place
-from aspyx_event.timing import Scheduler
+from aspyx_event.timing import SYSTEM_CLOCK, Clock, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class ListenerWorker:
         stopping: threading.Event,
         settled: Callable[[], None],
         observers: tuple[Observer, ...],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.listener = listener
         self.inbox = inbox
@@ -74,6 +75,7 @@ class ListenerWorker:
         self._scheduler = scheduler
         self._stopping = stopping
         self._settled = settled
+        self._clock = clock
         self._observers = (self.counters.count, self._measure, *observers)
         self.credit = Credit(inbox.concurrency, listener.prefetch)
         self.log = OutcomeLog(listener.name, scheduler)
@@ -210,7 +212,7 @@ class ListenerWorker:
         """Handle the event, with tries in place, and say what shall become of its delivery."""
         if self._stopping.is_set():
             return RELEASE
-        if item.envelope.expired:
+        if item.envelope.expired_at(self._clock.time()):
             return EXPIRED
         try:
             self._attempts.check(item.envelope)
@@ -235,13 +237,16 @@ class ListenerWorker:
             return verdict.delay if verdict.action is Action.IN_PLACE else None
 
         try:
-            repeat_in_place(attempt, failed, again=again, stop=self._stopping)
+            repeat_in_place(attempt, failed, again=again, stop=self._stopping, pause=self._rest)
         except Stopping:
             return RELEASE
         except BaseException as error:  # noqa: BLE001 - the same
             verdict = item.judged or self._judged(item, error)
             return RELEASE if verdict.action is Action.IN_PLACE else verdict  # its next try was cut short by stop()
         return ACCEPT
+
+    def _rest(self, seconds: float) -> None:
+        self._clock.pause(seconds, self._stopping)
 
     def _judged(self, item: Item, error: BaseException) -> Verdict:
         """Count a failed attempt, let the exception handlers see it, and judge it once."""

@@ -204,3 +204,57 @@ def test_pipeline_order() -> None:
     """Pipelines are ordered by their order; equal orders keep the order of registration."""
     registry = EventRegistry().register(Third, Second, First)
     assert [type(pipeline) for pipeline in registry.pipelines()] == [First, Third, Second]
+
+
+def test_a_copy() -> None:
+    """A copy has the same content and factory, makes instances of its own, and neither changes the other."""
+    made: list[type] = []
+
+    def factory(cls: type) -> Any:
+        made.append(cls)
+        return cls()
+
+    ready = Second()
+    registry = EventRegistry(factory=factory).register(Billing, ready, First)
+    copy = registry.copy()
+    assert copy.listeners == registry.listeners
+    assert copy.events == registry.events
+    assert copy.pipelines()[1] is registry.pipelines()[1] is ready
+    assert copy.instance(Billing) is not registry.instance(Billing)
+    assert made.count(Billing) == 2
+    copy.register(ship)
+    registry.register(Third)
+    assert [listener.name for listener in registry.listeners] == ["Billing"]
+    assert len(copy.pipelines()) == 2
+
+
+def test_replacing() -> None:
+    """An instance, or another listener of the name, takes the place of a class and of an instance; order stays."""
+    first, second, pipeline = Billing("USD"), Billing("GBP"), Second()
+    other = another("ship")
+    registry = EventRegistry().register(Billing, ship, Second, Third)
+    for billing in (first, second):
+        registry.replace(billing, other, pipeline)
+        assert [listener.target for listener in registry.listeners] == [billing, other]
+        assert registry.pipelines()[0] is pipeline
+    assert [listener.name for listener in registry.listeners] == ["Billing", "ship"]
+
+
+def test_what_cannot_be_replaced() -> None:
+    """A name that is not there, another event, and what is no listener are refused, and nothing changes."""
+
+    @event()
+    @dataclass
+    class Shipped:
+        number: int = 0
+
+    registry = EventRegistry().register(Billing)
+    for thing, words in (
+        (ship, r"no listener 'ship' here; the names are \['Billing'\]"),
+        (event_listener(Shipped, "Billing")(lambda e: None), "is one for .*Placed, and .* for .*Shipped"),
+        (First(), "no pipeline .*First"),
+        (Placed, "neither a listener nor a pipeline"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            registry.replace(thing)
+    assert repr(registry) == "<EventRegistry 1 events, 1 listeners, 0 pipelines>"

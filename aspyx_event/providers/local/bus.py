@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Callable, Optional
 
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.providers.naming import split_queue_name
-from aspyx_event.timing import Scheduler, Timer
+from aspyx_event.timing import SYSTEM_CLOCK, Clock, Scheduler, Timer
 
 
 @dataclass
@@ -73,8 +72,9 @@ class Queue:
 class Bus:
     """The broker in memory. Thread-safe. Its thread lives only while it is in use."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", clock: Clock = SYSTEM_CLOCK) -> None:
         self.name = name
+        self.clock = clock
         self._lock = threading.RLock()
         self._queues: dict[str, Queue] = {}
         self._by_event: dict[str, dict[str, Queue]] = {}
@@ -92,9 +92,9 @@ class Bus:
         with self._lock:
             self._users += 1
             if self._scheduler is None:
-                self._scheduler = Scheduler(f"aspyx-local-{self.name or 'bus'}")
+                self._scheduler = self.clock.scheduler(f"aspyx-local-{self.name or 'bus'}")
                 for due, _, _, _ in self._delayed:
-                    self._scheduler.call_later(max(0.0, due - time.monotonic()), self._deliver_due)
+                    self._scheduler.call_later(max(0.0, due - self.clock.monotonic()), self._deliver_due)
                 for queue in self._queues.values():
                     self._reap_later(queue)
 
@@ -157,7 +157,7 @@ class Bus:
         """To one queue, at its end, now or later. A queue that is gone by then takes the message with it."""
         with self._lock:
             if delay > 0:
-                heapq.heappush(self._delayed, (time.monotonic() + delay, next(self._order), name, message))
+                heapq.heappush(self._delayed, (self.clock.monotonic() + delay, next(self._order), name, message))
                 if self._scheduler is not None:
                     self._scheduler.call_later(delay, self._deliver_due)
                 return
@@ -171,7 +171,7 @@ class Bus:
     def _deliver_due(self) -> None:
         with self._lock:
             due = []
-            while self._delayed and self._delayed[0][0] <= time.monotonic():
+            while self._delayed and self._delayed[0][0] <= self.clock.monotonic():
                 due.append(heapq.heappop(self._delayed)[2:])
         for name, message in due:
             self.put(name, message)
@@ -274,7 +274,7 @@ class Bus:
 
     def _reap_later(self, queue: Queue) -> None:
         if queue.linger is not None and not queue.consumers and self._scheduler is not None:
-            queue.reaper = self._scheduler.call_later(queue.linger, lambda: self._reap(queue))
+            queue.reaper = self._scheduler.call_later(queue.linger, lambda: self._reap(queue), daemon=True)
 
     def _reap(self, queue: Queue) -> None:
         with self._lock:
@@ -289,10 +289,12 @@ _shared: dict[str, Bus] = {}
 _shared_lock = threading.Lock()
 
 
-def shared_bus(name: str) -> Bus:
-    """The bus of this name in this process, for ``local://name``."""
+def shared_bus(name: str, clock: Clock = SYSTEM_CLOCK) -> Bus:
+    """The bus of this name in this process, for ``local://name``. ConfigurationError when it has another clock."""
     with _shared_lock:
         bus = _shared.get(name)
         if bus is None:
-            bus = _shared[name] = Bus(name)
+            bus = _shared[name] = Bus(name, clock)
+        if bus.clock is not clock:
+            raise ConfigurationError(f"local://{name} is in use already, with another clock: give it another name")
         return bus

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
@@ -26,6 +25,7 @@ from aspyx_event.provider import (
 )
 from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue, shared_bus
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
+from aspyx_event.timing import SYSTEM_CLOCK, Clock
 from aspyx_event.topology import DEAD_LETTERS, MISSING, QUEUE, Difference, Resource, Topology, merged
 
 AUTO_DELETE_AFTER = 60.0
@@ -41,14 +41,18 @@ class LocalProvider(Provider):
     managers share one by sharing the instance, or by the same ``name`` (the URL ``local://name``). Durable events
     wait for their listeners as long as the process lives. Thread-safe.
 
-    Raises ConfigurationError for an impossible ``server_name`` or ``prefix``.
+    clock: by which delays pass and events expire, the system's by default. In tests it is the same
+    ``aspyx_event.testing.ManualClock`` as the manager's.
+
+    Raises ConfigurationError for an impossible ``server_name`` or ``prefix``, and for a ``name`` whose bus has another
+    clock already.
     """
 
     capabilities = Capabilities(cross_process=False, delivery_count=False)
 
-    def __init__(self, name: str = "", *, server_name: str = "", prefix: str = "") -> None:
+    def __init__(self, name: str = "", *, server_name: str = "", prefix: str = "", clock: Clock = SYSTEM_CLOCK) -> None:
         self._naming = Naming(server_name or f"{DEFAULT_SERVER_NAME}-{next(_instances)}", prefix)
-        self.bus = shared_bus(name) if name else Bus()
+        self.bus = shared_bus(name, clock) if name else Bus(clock=clock)
         self._lock = threading.Lock()
         self._starts = 0
         self._consumers: list[Consumer] = []
@@ -124,7 +128,7 @@ class LocalProvider(Provider):
             content_type=envelope.content_type,
             durable=event.durable,
             native_id=envelope.id or uuid.uuid4().hex,
-            expires_at=None if envelope.ttl is None else time.time() + envelope.ttl,
+            expires_at=None if envelope.ttl is None else self.bus.clock.time() + envelope.ttl,
         )
         self.bus.publish(event.name, message, envelope.delay or 0)
         confirmation.set_result(None)
