@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import conformance
-from .environment import Environment, stomp_environment, unit_environment
+from .environment import Environment, flask_environment, stomp_environment, unit_environment
 from .interpreters import find_python
 from .packages import check_packages
 from .report import Check
@@ -59,6 +59,7 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     yield from conformance_tests(environment, scratch)
     yield _part("tests", others, environment, scratch)
     yield _oldest_stomp(scratch)
+    yield _oldest_flask(scratch)
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
 
@@ -114,6 +115,16 @@ def _oldest_stomp(scratch: Path) -> Check:
     if python is None:
         return Check(name, lambda: 0, skip="this Python is not installed")
     return Check(name, lambda: _pytest(stomp_environment(python), paths, scratch / "oldest-stomp.xml"))
+
+
+def _oldest_flask(scratch: Path) -> Check:
+    """On Python 3.9, the oldest of both."""
+    version = _OTHER_PYTHONS[0]
+    name, paths = f"oldest Flask on Python {version}", ["tests/integrations/flask"]
+    python = find_python(version)
+    if python is None:
+        return Check(name, lambda: 0, skip="this Python is not installed")
+    return Check(name, lambda: _pytest(flask_environment(python), paths, scratch / "oldest-flask.xml"))
 
 
 def _unit_tests(version: str, scratch: Path) -> Check:

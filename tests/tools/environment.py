@@ -62,6 +62,14 @@ def stomp_environment(python: str) -> Environment:
     return _environment("stomp", python, [*core, stomp, "trustme", "-r", "tests/requirements-unit.txt"])
 
 
+def flask_environment(python: str) -> Environment:
+    """The core, and the oldest Flask that is supported with the Werkzeug of its time: neither proton nor stomp.py."""
+    core = [line for line in _setup_cfg()["options"]["install_requires"].splitlines() if line]
+    oldest = _setup_cfg()["options.extras_require"]["flask"].strip().replace(">=", "==") + ".*"
+    wanted = [oldest, oldest.replace("flask", "werkzeug"), "asgiref"]
+    return _environment("flask", python, [*core, *wanted, "-r", "tests/requirements-unit.txt"])
+
+
 def cache_directory() -> Path:
     """Where downloads and environments are kept between runs; the brokers' code uses the same folder."""
     from tests.brokers.host import cache_directory as shared
