@@ -27,6 +27,7 @@ CALLS = {"eval", "exec", "compile", "__import__", "execfile"}
 NAMES = {"import_module", "__import__", "ImportString", "SourceFileLoader", "spec_from_file_location"}
 IMPORTING = {
     "registry.py": "scan() imports the package that the application names",
+    "integrations/settings.py": "the settings of an application name its own classes and functions",
     "__init__.py": "a provider is loaded by its public name, when the application first asks for it",
 }
 """Who may import by name, and why it is no name out of a message."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 from flask import Flask
@@ -71,11 +71,13 @@ class AspyxEvent:
         events = current_events()
         return events.lazy.stop(events.settings.stop_timeout if timeout is None else timeout)
 
-    @contextlib.contextmanager
-    def replaced_by(self, manager: EventManager) -> Iterator[EventManager]:
-        """For tests: within the block, the current application sends through this manager instead of its own."""
-        with current_events().lazy.replaced_by(manager):
-            yield manager
+    def replaced_by(self, manager: EventManager) -> AbstractContextManager[EventManager]:
+        """For tests: within ``with events.replaced_by(manager):`` the application sends through this manager.
+
+        The application is the current one at the call; the block itself needs no context. The test starts and stops
+        the manager.
+        """
+        return current_events().lazy.replaced_by(manager)
 
     def send_event(
         self,

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 
 from aspyx_event import ConfigurationError, EventManager, EventRegistry, RetryPolicy, catch, event_listener
 from aspyx_event.integrations.flask import AppEvents, AspyxEvent
+from aspyx_event.testing import EventHarness
 from tests.integrations.flask.conftest import Factory
 from tests.integrations.flask.shop import OrderPlaced, OrderShipped, events
 
@@ -163,9 +164,26 @@ def test_a_test_may_put_its_own_manager_in_place(make_app: Factory) -> None:
         caught.put(event)
 
     manager = EventManager("local://", registry=EventRegistry().register(catcher))
-    with manager, app.app_context(), events.replaced_by(manager):
+    with app.app_context():
+        replaced = events.replaced_by(manager)
+    with manager, replaced:
         app.test_client().post("/orders/3")
         assert caught.get(timeout=PATIENCE) == OrderPlaced(3)
+    assert not of(app).lazy.started
+
+
+def test_a_harness_has_the_listeners_of_the_application(make_app: Factory) -> None:
+    """EventHarness with the application's registry runs its listeners, in its context, for what its views send."""
+    app = make_app()
+    with app.app_context():
+        harness = EventHarness(registry=events.registry)
+        replaced = events.replaced_by(harness.manager)
+    with harness, replaced:
+        assert app.test_client().post("/orders/3").status_code == 200
+        harness.wait_idle()
+        assert harness.handled("Billing") == [OrderPlaced(3)]
+        assert harness.sent(OrderShipped) == [OrderShipped(3)]
+    assert ("billing", "shop", 3) in seen(app, 4)
     assert not of(app).lazy.started
 
 

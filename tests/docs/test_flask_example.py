@@ -1,0 +1,70 @@
+"""The Flask example, clicked through in a real browser."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flask")
+pytest.importorskip("selenium")
+
+from tests.brokers import BrokerUnavailable
+from tests.brokers.host import free_ports
+from tests.browser import Browser
+from tests.docs.pages import DOCS
+from tests.faults.signals.processes import Program
+
+SHOP = DOCS / "examples" / "flask" / "shop"
+IMAGE = DOCS / "images" / "flask-shop.png"
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Chromium; a missing one is a skip at home and a failure where brokers are required."""
+    try:
+        with Browser() as started:
+            yield started
+    except BrokerUnavailable as error:
+        if os.environ.get("ASPYX_REQUIRE_BROKERS") == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_person_clicks_through_the_shop(browser: Browser, tmp_path: Path) -> None:
+    """An order is placed and handled, another fails while the bank is closed, and is replayed from the page."""
+    [port] = free_ports(1)
+    command = ["flask", "--app", str(SHOP), "run", "--port", str(port)]
+    environment = {"SHOP_DATABASE": str(tmp_path / "shop.sqlite"), "ASPYX_EVENT_URL": "local://"}
+    with Program(tmp_path / "flask.log", *command, environment=environment) as web:
+        web.wait_for("Running on")
+        browser.open(f"http://127.0.0.1:{port}/")
+        browser.click("#place")
+        browser.wait_for("#orders", "paid, receipt sent to Ada")
+        browser.click("#close")
+        browser.wait_for("#state", "The bank is closed")
+        browser.fill("[name=customer]", "Grace")
+        browser.click("#place")
+        browser.wait_for("#failed", "euros of Grace have to wait")
+        browser.wait_for("#orders", "placed")
+        if os.environ.get("ASPYX_WRITE_IMAGES") == "1":
+            browser.screenshot(IMAGE, width=900, height=800)
+        browser.click("#open")
+        browser.wait_for("#state", "The bank is open")
+        browser.click(".replay")
+        browser.wait_for("#orders", "paid, receipt sent to Grace")
+        browser.wait_for("#failed", "none")
+        web.signal(signal.SIGINT)
+        web.ended(60)
+
+
+def test_the_image_of_the_page_is_there() -> None:
+    """The picture that docs/flask.rst shows is a small PNG."""
+    data = IMAGE.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) < 100_000
