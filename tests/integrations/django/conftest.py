@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,21 +21,9 @@ django.setup()
 
 from aspyx_event.integrations.django import state  # noqa: E402
 
-if TYPE_CHECKING:
-    from tests.integrations.django.project import Project
-
 
 @pytest.fixture(autouse=True)
 def no_manager_left(no_leaks: None) -> Iterator[None]:
     """What a test made from the settings ends with it."""
     yield
     state.forget()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """The project with an empty database of its own, for processes."""
-    from tests.integrations.django.project import Project
-
-    with Project(tmp_path) as made:
-        yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,9 +13,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Callable
+from typing import Any, Callable
 
 ROOT = Path(__file__).parents[3]
 SHOP = Path(__file__).parent / "shop"
@@ -96,6 +98,7 @@ class Project:
             "ASPYX_EVENT_URL": url,
             "DJANGO_SETTINGS_MODULE": "tests.integrations.django.shop.settings",
         }
+        self._database = database
         self._programs: list[Program] = []
 
     def start(self, *command: str) -> Program:
@@ -117,8 +120,34 @@ class Project:
         return program.output
 
     def migrate(self) -> None:
-        """Make the tables."""
+        """Make the tables, and on PostgreSQL the databases."""
+        if self._database:
+            for name in ("default", "archive"):
+                self.query(f'CREATE DATABASE "{name}"', name="postgres")
         self.run("migrate", "--verbosity", "0")
+
+    def query(self, sql: str, *, name: str = "default") -> list[Any]:
+        """The rows that a statement answers, in a connection of its own."""
+        connection: Any
+        if self._database:
+            import psycopg
+
+            connection = psycopg.connect(f"{self._database}/{name}", autocommit=True)
+        else:
+            connection = sqlite3.connect(self.directory / f"{name}.sqlite3", timeout=PATIENCE)
+        with closing(connection), closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def add_app(self, name: str, module: str, code: str) -> Path:
+        """Install an app that has this one module; its file."""
+        folder = self.directory / name
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / f"{module}.py").write_text(code)
+        self.environment["SHOP_APPS"] = name
+        self.environment["PYTHONPATH"] = os.pathsep.join([str(self.directory), str(ROOT)])
+        return folder / f"{module}.py"
 
     def close(self) -> None:
         """End all processes."""

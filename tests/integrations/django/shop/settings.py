@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ def _database(alias: str) -> dict[str, Any]:
         "HOST": parts.hostname,
         "PORT": parts.port,
         "CONN_MAX_AGE": None,
+        "OPTIONS": {"application_name": "listener" if "listen" in sys.argv else "shop"},
     }
 
 
@@ -33,6 +35,7 @@ SECRET_KEY = "not a secret"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = f"{_NAME}.urls"
 INSTALLED_APPS = ["django.contrib.contenttypes", "aspyx_event.integrations.django", f"{_NAME}.orders"]
+INSTALLED_APPS += os.environ.get("SHOP_APPS", "").split()
 MIDDLEWARE: list[str] = []
 DATABASES = {"default": _database("default"), "archive": _database("archive")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

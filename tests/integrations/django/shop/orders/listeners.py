@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+from pathlib import Path
 
 from aspyx_event import EventListener, event_listener
 from aspyx_event.integrations.django import send_event
 from tests.integrations.django.shop.orders.events import OrderBooked, OrderPlaced
 from tests.integrations.django.shop.orders.models import Booking
+
+logger = logging.getLogger(__name__)
+HELD = 777
+
+
+def hold() -> None:
+    """Take as long as the test wants: until there is a file that says so."""
+    logger.warning("holding order %d", HELD)
+    pause = threading.Event()
+    while not (Path(os.environ["SHOP_DIRECTORY"]) / "go-on").exists():
+        pause.wait(0.05)
 
 
 @event_listener(OrderPlaced)
@@ -19,6 +32,8 @@ class Bookkeeping(EventListener[OrderPlaced]):
         """See the class."""
         if event.number < 0:
             raise ValueError(f"order {event.number} makes no sense")
+        if event.number == HELD:
+            hold()
         Booking.objects.create(
             number=event.number, listener="Bookkeeping", pid=os.getpid(), thread=threading.current_thread().name
         )
