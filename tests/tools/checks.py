@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import conformance
-from .environment import Environment, flask_environment, stomp_environment, unit_environment
+from .environment import Environment, django_environment, flask_environment, stomp_environment, unit_environment
 from .interpreters import find_python
 from .packages import check_packages
 from .report import Check
@@ -58,8 +58,7 @@ def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     yield from short_fault_tests(environment, scratch)
     yield from conformance_tests(environment, scratch)
     yield _part("tests", others, environment, scratch)
-    yield _oldest_stomp(scratch)
-    yield _oldest_flask(scratch)
+    yield from _oldest_packages(scratch)
     for version in _OTHER_PYTHONS:
         yield _unit_tests(version, scratch)
 
@@ -107,24 +106,20 @@ def _part(name: str, paths: list[str], environment: Environment, scratch: Path) 
     return Check(name, lambda: _pytest(environment, paths, results))
 
 
-def _oldest_stomp(scratch: Path) -> Check:
-    """On Python 3.9, for which there is no newer stomp.py than 8.2."""
-    version = _OTHER_PYTHONS[0]
-    name, paths = f"stomp.py 8 on Python {version}", ["tests/integrations/stomp", "-m", "activemq"]
-    python = find_python(version)
-    if python is None:
-        return Check(name, lambda: 0, skip="this Python is not installed")
-    return Check(name, lambda: _pytest(stomp_environment(python), paths, scratch / "oldest-stomp.xml"))
+def _oldest_packages(scratch: Path) -> Iterator[Check]:
+    """On the oldest Python, with the oldest frameworks, and with stomp.py 8, after which there is none for it."""
+    yield _oldest("stomp.py 8", stomp_environment, ["tests/integrations/stomp", "-m", "activemq"], scratch)
+    yield _oldest("oldest Flask", flask_environment, ["tests/integrations/flask"], scratch)
+    yield _oldest("oldest Django", django_environment, ["tests/integrations/django", "-m", "not artemis"], scratch)
 
 
-def _oldest_flask(scratch: Path) -> Check:
-    """On Python 3.9, the oldest of both."""
+def _oldest(what: str, make: Callable[[str], Environment], paths: list[str], scratch: Path) -> Check:
     version = _OTHER_PYTHONS[0]
-    name, paths = f"oldest Flask on Python {version}", ["tests/integrations/flask"]
-    python = find_python(version)
+    name, python = f"{what} on Python {version}", find_python(version)
     if python is None:
         return Check(name, lambda: 0, skip="this Python is not installed")
-    return Check(name, lambda: _pytest(flask_environment(python), paths, scratch / "oldest-flask.xml"))
+    results = scratch / f"{what.replace(' ', '-').lower()}.xml"
+    return Check(name, lambda: _pytest(make(python), paths, results))
 
 
 def _unit_tests(version: str, scratch: Path) -> Check:

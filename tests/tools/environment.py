@@ -70,6 +70,16 @@ def flask_environment(python: str) -> Environment:
     return _environment("flask", python, [*core, *wanted, "-r", "tests/requirements-unit.txt"])
 
 
+def django_environment(python: str) -> Environment:
+    """The core, the oldest Django that is supported, stomp.py, and what the tests of the app need: no proton."""
+    parser = _setup_cfg()
+    core = [line for line in parser["options"]["install_requires"].splitlines() if line]
+    extras = parser["options.extras_require"]
+    oldest = extras["django"].strip().replace(">=", "==") + ".*"
+    tools = ["gunicorn", "pytest-django", "trustme"]
+    return _environment("django", python, [*core, oldest, extras["stomp"], *tools, "-r", "tests/requirements-unit.txt"])
+
+
 def cache_directory() -> Path:
     """Where downloads and environments are kept between runs; the brokers' code uses the same folder."""
     from tests.brokers.host import cache_directory as shared
