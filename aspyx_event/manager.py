@@ -279,8 +279,10 @@ class EventManager:
         self._lifecycle.check_running()
         return self._dead_letters.browse(timeout)
 
-    def replay(self, id: str, timeout: float = START_TIMEOUT) -> None:
+    def replay(self, id: str, timeout: float = START_TIMEOUT, *, listener: Optional[str] = None) -> None:
         """Send a dead letter back to the queue of the listener that failed, with the same id and a fresh count.
+
+        listener: of several with this id (an event may fail in several listeners), the one that failed in this one.
 
         Raises ConfigurationError when there is none with this id, when no listener of the registry reads the queue it
         failed in, or when that is the queue of another listener than its headers say; ProviderError when it could not
@@ -290,7 +292,15 @@ class EventManager:
         readers = {self.provider.queue_name(listener): listener.name for listener in self.registry.listeners}
         if self._dispatcher is not None:
             readers.update((worker.queue, worker.listener.name) for worker in self._dispatcher.workers)
-        self._dead_letters.replay(id, readers, timeout)
+        self._dead_letters.replay(id, readers, timeout, listener=listener)
+
+    def discard(self, id: str, timeout: float = START_TIMEOUT, *, listener: Optional[str] = None) -> None:
+        """Remove a dead letter for good. No listener has to be registered. ``listener``: as for ``replay``.
+
+        Raises ConfigurationError when there is none with this id; ProviderError, LifecycleError.
+        """
+        self._lifecycle.check_running()
+        self._dead_letters.discard(id, timeout, listener=listener)
 
     def __repr__(self) -> str:
         return f"<EventManager {self._lifecycle.state} {self.provider!r}>"

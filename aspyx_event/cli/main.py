@@ -1,11 +1,16 @@
-"""The commands. The demo needs nothing beyond the core, the others need click (the extra ``cli``)."""
+"""The entrance. The demo needs nothing beyond the core; all else needs click (the extra ``cli``)."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+from aspyx_event.cli.codes import OK, WRONG
+
+WITHOUT_CLICK = "'aspyx-event {}' needs click and rich: pip install aspyx-event[cli]\n"
+_COMMANDS = ("listen", "send", "describe", "errors", "topology")
 
 
 def entry() -> int:
@@ -14,30 +19,30 @@ def entry() -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; its exit code. 2 for wrong arguments."""
-    if arguments and arguments[0] == "topology":
-        return _topology(arguments[1:])
-    parser = argparse.ArgumentParser(prog="python -m aspyx_event", description="Typed events for synchronous Python.")
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    demo = commands.add_parser(
-        "demo", help="send events through the embedded provider and show what becomes of them; no broker needed"
-    )
-    demo.add_argument("--plain", action="store_true", help="text without colours, as it is without rich")
-    commands.add_parser("topology", help="check what a broker holds, or export what it has to hold")
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        parser.print_help()
-        return 0
-    from aspyx_event.cli.demo import run
-    from aspyx_event.cli.screen import screen
-
-    return run(screen(plain=options.plain))
-
-
-def _topology(arguments: Sequence[str]) -> int:
+    """Run a command; its exit code, one of ``aspyx_event.cli.codes``."""
     if importlib.util.find_spec("click") is None:
-        sys.stderr.write("'python -m aspyx_event topology' needs click: pip install aspyx-event[cli]\n")
-        return 2
-    from aspyx_event.cli.topology import run
+        return _core(arguments)
+    from aspyx_event.cli.group import commands
+    from aspyx_event.cli.options import run
 
-    return run(arguments)
+    name = "aspyx-event" if Path(sys.argv[0]).name == "aspyx-event" else "python -m aspyx_event"
+    return run(commands, arguments, name)
+
+
+def _core(arguments: Sequence[str]) -> int:
+    """What there is without click."""
+    command, options = (arguments[0], list(arguments[1:])) if arguments else ("--help", [])
+    if command == "demo" and options in ([], ["--plain"]):
+        from aspyx_event.cli.demo import run
+        from aspyx_event.cli.screen import screen
+
+        return run(screen(plain=bool(options)))
+    if command in _COMMANDS:
+        sys.stderr.write(WITHOUT_CLICK.format(command))
+        return WRONG
+    helped = command in ("-h", "--help")
+    stream = sys.stdout if helped else sys.stderr
+    stream.write(
+        f"usage: python -m aspyx_event demo [--plain]\n{', '.join(_COMMANDS)}: with 'pip install aspyx-event[cli]'\n"
+    )
+    return OK if helped else WRONG

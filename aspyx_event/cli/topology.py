@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import click
 
+from aspyx_event.cli.application import registry_of
+from aspyx_event.cli.codes import FOUND, OK
+from aspyx_event.cli.config import Settings
+from aspyx_event.cli.options import as_json, broker_options, timeout
 from aspyx_event.delivery.topology import check as compare
 from aspyx_event.delivery.topology import needs, started
-from aspyx_event.exceptions import ConfigurationError, EventError, LifecycleError
+from aspyx_event.exceptions import LifecycleError
 from aspyx_event.listeners import EventListenerDescriptor
 from aspyx_event.provider import Provider, Target
 from aspyx_event.providers import provider_from_url
@@ -21,33 +26,7 @@ from aspyx_event.providers.brokers.rabbitmq_export import rabbitmq_definitions
 from aspyx_event.registry import EventRegistry
 from aspyx_event.topology import UNKNOWN, Difference, Topology
 
-ALL_THERE, DIFFERENCES, WRONG, NO_ANSWER = 0, 1, 2, 3
-"""The exit codes."""
-
 KINDS = ("artemis", "rabbitmq")
-_TIMEOUT = 30.0
-_URL = click.option(
-    "--url",
-    envvar="ASPYX_EVENT_URL",
-    show_envvar=True,
-    metavar="URL",
-    help="The broker, as for EventManager. With a password, better in the environment.",
-)
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run a command; its exit code."""
-    try:
-        code = topology.main(list(arguments), prog_name="python -m aspyx_event topology", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        return WRONG
-    except EventError as error:
-        click.echo(f"Error: {error}", err=True)
-        return WRONG if isinstance(error, ConfigurationError) else NO_ANSWER
-    return int(code or 0)
 
 
 @click.group(no_args_is_help=True)
@@ -59,20 +38,19 @@ def topology() -> None:
 
 
 @topology.command()
-@click.argument("module")
-@_URL
-@click.option("--json", "as_json", is_flag=True, help="Write the differences as JSON.")
+@click.argument("module", metavar="MODULE")
+@broker_options(app=False)
+@as_json
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 when nothing is known to be wrong.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=_TIMEOUT, show_default=True, help="Seconds.")
-def check(module: str, url: Optional[str], as_json: bool, allow_unknown: bool, timeout: float) -> int:
+@timeout
+def check(module: str, chosen: Settings, as_json: bool, allow_unknown: bool, timeout: float) -> int:
     """Compare a running broker with what MODULE needs. Creates nothing.
 
     Exit codes: 0 all there; 1 something is missing, differs, or could not be checked; 2 wrong usage; 3 the broker
     could not be asked.
     """
-    if not url:
-        raise click.UsageError("which broker? Give --url, or set ASPYX_EVENT_URL")
-    registry, provider = _scanned(module), provider_from_url(url)
+    url = chosen.full_url
+    registry, provider = registry_of(module), provider_from_url(url)
     differences = compare(provider, _targets(provider, registry, url), running=False, timeout=timeout)
     if as_json:
         click.echo(json.dumps([difference.to_dict() for difference in differences], indent=2))
@@ -81,20 +59,20 @@ def check(module: str, url: Optional[str], as_json: bool, allow_unknown: bool, t
             click.echo(str(difference))
         click.echo(_count(differences))
     if all(difference.problem == UNKNOWN for difference in differences) and (allow_unknown or not differences):
-        return ALL_THERE
-    return DIFFERENCES
+        return OK
+    return FOUND
 
 
 @topology.command()
-@click.argument("module")
-@_URL
+@click.argument("module", metavar="MODULE")
+@broker_options(app=False)
 @click.option("--broker", type=click.Choice(KINDS), help="Its kind; then no connection is made.")
 @click.option("--format", "form", type=click.Choice(KINDS), help="Of the configuration; by default the broker's own.")
 @click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=_TIMEOUT, show_default=True, help="Seconds.")
+@timeout
 def export(
     module: str,
-    url: Optional[str],
+    chosen: Settings,
     broker: Optional[str],
     form: Optional[str],
     output: Optional[Path],
@@ -109,10 +87,10 @@ def export(
     kind = broker or form
     if broker and form and broker != form:
         raise click.UsageError(f"--broker {broker} has no configuration of --format {form}")
-    if not (url or kind):
+    if not (chosen.url or kind):
         raise click.UsageError("which broker? Give --broker, or --url, or set ASPYX_EVENT_URL")
-    registry = _scanned(module)
-    full_url = _of_kind(url or "amqp://localhost/", kind)
+    registry = registry_of(module)
+    full_url = _of_kind(replace(chosen, url=chosen.url or "amqp://localhost/").full_url, kind)
     provider = provider_from_url(full_url)
     text = _written(_topology(provider, _targets(provider, registry, full_url), timeout), full_url)
     if output is None:
@@ -122,15 +100,7 @@ def export(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise click.UsageError(f"--output {output}: {error.strerror or error}") from error
-    return ALL_THERE
-
-
-def _scanned(module: str) -> EventRegistry:
-    registry = EventRegistry()
-    registry.scan(module)
-    if not registry.events and not registry.listeners:
-        raise click.UsageError(f"{module}: no event and no listener is defined there")
-    return registry
+    return OK
 
 
 def _targets(provider: Provider, registry: EventRegistry, url: str) -> list[Target]:
@@ -186,7 +156,7 @@ def _written(found: Topology, url: str) -> str:
     if found.broker == "rabbitmq":
         return rabbitmq_definitions(found, _options(url).get("virtual_host", "/").removeprefix("vhost:"))
     raise click.UsageError(
-        f"{found.broker} has no configuration to export; 'python -m aspyx_event topology check' lists what is needed"
+        f"{found.broker} has no configuration to export; 'aspyx-event topology check' lists what is needed"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import traceback
@@ -12,7 +13,7 @@ from datetime import datetime, timezone
 from aspyx_event.envelope import CE_ID, CE_TYPE, EV_ATTEMPT, EV_PREFIX, Envelope, shown
 from aspyx_event.exceptions import ConfigurationError, ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Provider
+from aspyx_event.provider import Delivery, Provider
 from aspyx_event.timing import Deadline
 
 ERROR_PREFIX = "ev_error_"
@@ -146,32 +147,71 @@ class DeadLetters:
         for envelope in self._provider.browse(self._provider.error_queue, timeout=timeout):
             yield dead_letter(envelope)
 
-    def replay(self, event_id: str, readers: Mapping[str, str], timeout: float) -> None:
+    def replay(self, event_id: str, readers: Mapping[str, str], timeout: float, *, listener: str | None = None) -> None:
         """Send one back to the queue it failed in. ``readers``: the listener of each queue that it may go to.
 
-        Raises ConfigurationError when there is none with this id, or when it may not go where its headers say.
+        ``listener``: of several with this id, the one that failed in this listener. Raises ConfigurationError when
+        there is none, or when it may not go where its headers say.
         """
         deadline = Deadline(timeout)
-        delivery = self._provider.take(self._provider.error_queue, event_id, timeout=timeout)
-        if delivery is None:
-            raise ConfigurationError(f"no event with the id {event_id!r} in the queue {self._provider.error_queue!r}")
-        settled = False
-        try:
+        with self._taken(event_id, listener, deadline) as delivery:
             envelope = delivery.read()
             queue = _destination(envelope, readers)
-            confirmation = delivery.forward(queue, without_error_headers(envelope.wire_headers))
-            try:
-                confirmation.result(deadline.left())
-            except ProviderError:
-                raise
-            except Exception as error:  # a timeout, whose class differs between Python versions
-                confirmation.cancel()
-                raise ProviderError(
-                    f"event {event_id!r} could not be sent back to {queue!r} within {timeout} s; it stays where it is",
-                    event_id=event_id,
-                ) from error
+            self._copied(delivery, queue, without_error_headers(envelope.wire_headers), event_id, deadline)
+
+    def discard(self, event_id: str, timeout: float, *, listener: str | None = None) -> None:
+        """Remove one for good. ``listener`` and errors as for ``replay``."""
+        with self._taken(event_id, listener, Deadline(timeout)):
+            pass
+
+    @contextlib.contextmanager
+    def _taken(self, event_id: str, listener: str | None, deadline: Deadline) -> Iterator[Delivery]:
+        """Take one; it is accepted at the end of the block, and stays where it is when that raises."""
+        delivery = self._find(event_id, listener, deadline)
+        if delivery is None:
+            of = "" if listener is None else f" that failed in listener {shown(listener)!r}"
+            raise ConfigurationError(
+                f"no event with the id {shown(event_id)!r}{of} in the queue {self._provider.error_queue!r}"
+            )
+        settled = False
+        try:
+            yield delivery
             delivery.accept()
             settled = True
         finally:
             if not settled:
                 delivery.release()
+
+    def _find(self, event_id: str, listener: str | None, deadline: Deadline) -> Delivery | None:
+        """An event that failed in two listeners is there twice, and a broker gives the first: it goes to the end."""
+        seen = set()
+        while True:
+            delivery = self._provider.take(self._provider.error_queue, event_id, timeout=deadline.left() or 0.0)
+            if delivery is None:
+                return None
+            envelope = delivery.read()
+            found = dead_letter(envelope)
+            if listener is None or found.listener == listener:
+                return delivery
+            try:
+                if (found.listener, found.time) in seen:
+                    return None
+                seen.add((found.listener, found.time))
+                self._copied(delivery, self._provider.error_queue, copy_headers(envelope), event_id, deadline)
+                delivery.accept()
+            finally:
+                delivery.release()  # without an effect where it is accepted
+
+    @staticmethod
+    def _copied(delivery: Delivery, queue: str, headers: Mapping[str, str], event_id: str, deadline: Deadline) -> None:
+        confirmation = delivery.forward(queue, headers)
+        try:
+            confirmation.result(deadline.left())
+        except ProviderError:
+            raise
+        except Exception as error:  # a timeout, whose class differs between Python versions
+            confirmation.cancel()
+            raise ProviderError(
+                f"event {shown(event_id)!r} could not be sent to {queue!r} in time; it stays where it is",
+                event_id=event_id,
+            ) from error

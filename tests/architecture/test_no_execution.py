@@ -28,6 +28,7 @@ NAMES = {"import_module", "__import__", "ImportString", "SourceFileLoader", "spe
 IMPORTING = {
     "registry.py": "scan() imports the package that the application names",
     "integrations/settings.py": "the settings of an application name its own classes and functions",
+    "cli/application.py": "the person at the command line names the application",
     "__init__.py": "a provider is loaded by its public name, when the application first asks for it",
 }
 """Who may import by name, and why it is no name out of a message."""
