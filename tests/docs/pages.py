@@ -11,10 +11,19 @@ EXAMPLES = DOCS / "examples"
 README = ROOT / "README.rst"
 PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
 
-_BLOCK = re.compile(r"^\.\. code-block:: python\n(?: +:.*\n)*\n((?:    .*\n|\n)+)", re.MULTILINE)
+_BLOCK = r"^\.\. code-block:: {}\n(?: +:.*\n)*\n((?:    .*\n|\n)+)"
 
 
 def code_blocks(page: Path) -> list[str]:
     """The python blocks of a page, without their indentation."""
-    found = _BLOCK.findall(page.read_text() + "\n")
+    return _blocks(page, "python")
+
+
+def shell_blocks(page: Path) -> list[str]:
+    """The blocks of commands, as ``code_blocks``."""
+    return _blocks(page, "sh")
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    found = re.findall(_BLOCK.format(language), page.read_text() + "\n", re.MULTILINE)
     return ["\n".join(line[4:] for line in block.splitlines()) + "\n" for block in found]

@@ -1,68 +1,121 @@
-"""``flask events ...``: each command works on the manager of the application that Flask has loaded."""
+"""``flask events ...``: the commands of ``aspyx-event``, for the manager of the application that Flask has loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
 
 import click
 from flask.cli import AppGroup
 
-from aspyx_event.exceptions import ConfigurationError, EventError
+from aspyx_event.cli.actions.describing import describe
+from aspyx_event.cli.actions.listening import listen
+from aspyx_event.cli.actions.sending import headers_from, send
+from aspyx_event.cli.application import event_of, sending
+from aspyx_event.cli.codes import FOUND, OK, code_of
+from aspyx_event.cli.options import as_json, timeout
+from aspyx_event.cli.screen import screen_for_output
+from aspyx_event.exceptions import CodecError, ConfigurationError, EventError
 from aspyx_event.integrations.flask.state import AppEvents, current_events
+from aspyx_event.manager import EventManager
+from aspyx_event.registry import EventRegistry
 
-OK, FOUND, WRONG, NO_ANSWER = 0, 1, 2, 3
-"""The exit codes: done; something is not as it should be; wrong usage or settings; the broker could not be asked."""
+events_group = AppGroup(
+    "events",
+    help="Listen to events, send them, and look after those that failed.\n\nExit codes of all commands: 0 done; 1 "
+    "something was found, or failed; 2 wrong usage or settings; 3 the broker did not answer; 70 a listener did not "
+    "return.",
+)
 
-events_group = AppGroup("events", help="Listen to events, send them, and look after those that failed.")
 
-
-@contextmanager
+@contextlib.contextmanager
 def errors_shown() -> Iterator[AppEvents]:
     """The events of the application; the library's errors become a sentence and an exit code."""
     try:
         yield current_events()
     except EventError as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(WRONG if isinstance(error, ConfigurationError) else NO_ANSWER)
+        sys.exit(code_of(error))
 
 
-@events_group.command()
-def listen() -> None:
-    """Handle events until Ctrl-C or SIGTERM; then let running listeners finish, and give back what waits."""
+@contextlib.contextmanager
+def connected(timeout: float) -> Iterator[EventManager]:
+    """The manager, started for this command and without listeners."""
     with errors_shown() as events:
-        if events.settings.is_local:
-            raise click.UsageError(
-                "the events of local:// stay in the process that sends them, which listens by itself: for a process "
-                "that listens, ASPYX_EVENT['URL'] has to name a broker"
-            )
-        click.echo(f"{events.manager.describe()}\n")
-        click.echo("listening; Ctrl-C ends it")
-        code = events.manager.run(events.settings.stop_timeout)
-        counts = events.manager.health().listeners.values()
-        click.echo(
-            f"{sum(one.handled for one in counts)} handled, {sum(one.failed for one in counts)} attempts failed, "
-            f"{sum(one.dead_lettered for one in counts)} in the error queue"
+        check_not_local(events)
+        with sending(events.manager, timeout) as manager:
+            yield manager
+
+
+def check_not_local(events: AppEvents) -> None:
+    """Raises ConfigurationError where no other process has anything to do with this one's events."""
+    if events.settings.is_local:
+        raise ConfigurationError(
+            "the events of local:// stay in the process that sends them, which listens by itself: for a command, "
+            "ASPYX_EVENT['URL'] has to name a broker"
+        )
+
+
+@events_group.command("listen")
+@as_json
+def listen_command(as_json: bool) -> None:
+    """Handle events until Ctrl-C or SIGTERM; then running listeners finish, and what waits goes back to its queue."""
+    with errors_shown() as events:
+        check_not_local(events)
+        code = listen(events.manager, screen_for_output(), stop_timeout=events.settings.stop_timeout, as_json=as_json)
+    sys.exit(code)
+
+
+@events_group.command("send")
+@click.argument("event")
+@click.argument("body", metavar="JSON")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be given several times.")
+@click.option("--key", help="Events of one key are handled one after the other.")
+@click.option("--delay", type=click.FloatRange(min=0), help="Seconds before it may be handled.")
+@click.option("--ttl", type=click.FloatRange(min=0.001), help="Seconds after which it must not be handled.")
+@click.option("--id", "event_id", help="Its id; by default a new one.")
+@timeout
+@as_json
+def send_command(
+    event: str, body: str, headers: Sequence[str], event_id: Optional[str], timeout: float, **options: Any
+) -> None:
+    """Send one event, made from its JSON, which its own class checks; - reads it from stdin.
+
+    EVENT is the name of an event of the application, or MODULE:Event.
+    """
+    with connected(timeout) as manager:
+        kind = _event(manager.registry, event)
+        text = _stdin() if body == "-" else body
+        code = send(
+            manager,
+            screen_for_output(),
+            kind,
+            text,
+            headers=headers_from(headers),
+            id=event_id,
+            timeout=timeout,
+            **options,
         )
     sys.exit(code)
 
 
-@events_group.command()
-def describe() -> None:
+@events_group.command("describe")
+@as_json
+def describe_command(as_json: bool) -> None:
     """Show which listeners there are, and which queues they read. Connects to nothing."""
     with errors_shown() as events:
-        click.echo(str(events.manager.describe()))
+        sys.exit(describe(events.manager, screen_for_output(), as_json=as_json))
 
 
-@events_group.command()
+@events_group.command("check")
 @click.option("--offline", is_flag=True, help="Check settings and declarations only, and ask no broker.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds.")
-def check(offline: bool, timeout: float) -> None:
+@timeout
+def check_command(offline: bool, timeout: float) -> None:
     """Check the settings, the events and listeners, and that the broker has what they need. Creates nothing.
 
-    Exit codes: 0 all is well; 1 the broker lacks something, or could not tell; 2 settings or declarations are wrong;
-    3 the broker could not be asked.
+    The exit code is 1 when the broker lacks something, or could not tell.
     """
     with errors_shown() as events:
         registry, manager = events.registry, events.manager
@@ -72,4 +125,21 @@ def check(offline: bool, timeout: float) -> None:
         click.echo(str(difference))
     if differences:
         click.echo("what is missing is created by the first start, unless declare=false keeps it from doing so")
-        sys.exit(FOUND)
+    sys.exit(FOUND if differences else OK)
+
+
+def _event(registry: EventRegistry, name: str) -> type:
+    if ":" in name:
+        return event_of(name)
+    for event in registry.events:
+        if event.name == name:
+            return event.type
+    there = ", ".join(sorted(event.name for event in registry.events)) or "none"
+    raise ConfigurationError(f"the application has no event {name!r}; there are: {there}")
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise CodecError("what came from stdin is not UTF-8") from error

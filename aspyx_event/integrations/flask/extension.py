@@ -11,9 +11,12 @@ from flask import Flask
 from aspyx_event.delivery.dispatcher import StopResult
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.integrations.flask.commands import events_group
+from aspyx_event.integrations.flask.error_commands import errors_group
 from aspyx_event.integrations.flask.state import KEY, AppEvents, current_events
 from aspyx_event.manager import EventManager
 from aspyx_event.registry import EventRegistry
+
+events_group.add_command(errors_group)
 
 
 class AspyxEvent:

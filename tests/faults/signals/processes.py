@@ -19,7 +19,12 @@ class Program:
     """``python -m module arguments``, as a context manager. Its output, both kinds of it, goes to a file."""
 
     def __init__(
-        self, output: Path, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        output: Path,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        directory: Path = ROOT,
     ) -> None:
         self.output = output
         with open(output, "wb") as stream:
@@ -28,7 +33,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                cwd=ROOT,
+                cwd=directory,
                 env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
                 start_new_session=True,
             )

@@ -147,7 +147,7 @@ def test_gunicorn_sends_and_another_process_listens(
     pids = {line.split()[2] for line in parcels.lines("begun")}
     assert pids == {str(listener.pid)}, "web processes do not listen"
     assert all(line.endswith("in parcels") for line in parcels.lines("ended"))
-    assert f"{len(expected)} handled, 0 attempts failed" in listener.text
+    assert f"{len(expected)} handled" in listener.text.splitlines()[-1]
     state = artemis_management.queue(parcels.queue)
     assert state is not None
     assert (state.message_count, state.consumer_count) == (0, 0)
