@@ -72,18 +72,20 @@ def event(name: str = "", durable: bool = False, *, retry: RetryPolicy | None = 
     It works above and below ``@dataclass``, and records the declaration on this one class: no registry is touched,
     and a subclass is not an event until it is decorated itself.
 
-    Raises ConfigurationError for an impossible name and for things that are no class.
+    Raises ConfigurationError for an impossible name, for ``durable`` that is no bool, and for things that are no class.
     """
     if isinstance(name, type):
         raise ConfigurationError(f"write @event() with parentheses on {place(name)}")
     if name:
         check_name(name, "event name")
+    if not isinstance(durable, bool):
+        raise ConfigurationError(f"event(durable={durable!r}): True or False")
     check_policy(retry, "event")
 
     def declare(cls: type[E]) -> type[E]:
         if not isinstance(cls, type):
             raise ConfigurationError(f"@event stands on {cls!r}, which is no class: it belongs on a dataclass or model")
-        declaration = EventDeclaration(check_name(name or cls.__name__, "event name"), bool(durable), retry)
+        declaration = EventDeclaration(check_name(name or cls.__name__, "event name"), durable, retry)
         setattr(cls, _DECLARATION, declaration)
         return cls
 

@@ -92,6 +92,8 @@ def event_listener(
         raise ConfigurationError(f"write @event_listener(EventType) on {place(event_type)}")
     if name:
         check_name(name, "listener name")
+    if not isinstance(per_process, bool):  # in aspyx-event 0.9 the third argument is a group
+        raise ConfigurationError(f"event_listener(per_process={per_process!r}): True or False; there are no groups")
     check_policy(retry, "event_listener")
     for option, value in (("concurrency", concurrency), ("prefetch", prefetch)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -99,7 +101,7 @@ def event_listener(
 
     def declare(target: L) -> L:
         own = check_name(name or getattr(target, "__name__", ""), "listener name")
-        declaration = ListenerDeclaration(event_type, own, bool(per_process), concurrency, prefetch, retry)
+        declaration = ListenerDeclaration(event_type, own, per_process, concurrency, prefetch, retry)
         try:
             setattr(target, _DECLARATION, declaration)
         except (AttributeError, TypeError):

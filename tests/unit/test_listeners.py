@@ -157,6 +157,14 @@ def test_no_policy() -> None:
         event(retry=3)  # type: ignore[arg-type]
 
 
+def test_a_group_is_no_per_process() -> None:
+    """The third argument is a bool: the group that stood there in aspyx-event 0.9 is refused, not taken for True."""
+    with pytest.raises(ConfigurationError, match=r"event_listener\(per_process='billing'\): True or False"):
+        event_listener(Placed, "Billing", "billing")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"event\(durable='yes'\): True or False"):
+        event("Placed", "yes")  # type: ignore[arg-type]
+
+
 def test_undecorated_event() -> None:
     """A listener for an undecorated class names both."""
 
