@@ -41,6 +41,7 @@ from aspyx_event.topology import Difference, MissingResources, Resource, Topolog
 if TYPE_CHECKING:
     from aspyx_event.providers.amqp import AMQPProvider as AMQPProvider
     from aspyx_event.providers.amqp import AMQProvider as AMQProvider
+    from aspyx_event.providers.sqlite import SqliteProvider as SqliteProvider
     from aspyx_event.providers.stomp import StompProvider as StompProvider
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 _ON_FIRST_USE = {
     "AMQPProvider": "aspyx_event.providers.amqp",
     "AMQProvider": "aspyx_event.providers.amqp",
+    "SqliteProvider": "aspyx_event.providers.sqlite",
     "StompProvider": "aspyx_event.providers.stomp",
 }
 

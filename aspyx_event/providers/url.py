@@ -1,4 +1,4 @@
-"""From a URL to a provider: ``local://``, ``amqp://``, ``amqps://``, ``stomp://``, ``stomps://``."""
+"""From a URL to a provider: ``local://``, ``sqlite://``, ``amqp(s)://``, ``stomp(s)://``, and those of others."""
 
 from __future__ import annotations
 
@@ -9,32 +9,52 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from aspyx_event.events import check_name
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.provider import Provider
+from aspyx_event.providers.entry_points import GROUP, installed_schemes, provider_from_entry_point
 
 Hosts = list[tuple[str, Optional[int]]]
 
 _OPTION = re.compile(r"[a-z][a-z_]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 def provider_from_url(url: str) -> Provider:
     """Make a provider from ``scheme://user:password@host1:port,host2:port/?option=value``.
 
     Several hosts, separated by commas, are tried in turn. User and password are percent-decoded. ``local://name``
-    is the bus of that name in this process, ``local://`` a new one. Raises ConfigurationError for an unknown scheme,
-    a malformed URL, unknown options, and a missing package; no message repeats the password.
+    is the bus of that name in this process, ``local://`` a new one; ``sqlite:///path`` is a file. Other schemes are
+    looked for among the entry points ``aspyx_event.providers`` of the installed distributions; those known here cannot
+    be taken over.
+
+    Raises ConfigurationError for an unknown scheme, a malformed URL, unknown options, and a missing package; no message
+    repeats the password.
     """
+    found = _SCHEME.match(url)
+    scheme = found.group(1).lower() if found else ""
+    if scheme == "sqlite":  # whose path is no business of urlsplit
+        return _sqlite(url)
+    make = _SCHEMES.get(scheme)
+    if make is None:
+        return _by_others(scheme, url)
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ConfigurationError(
             "the provider URL is malformed; write scheme://user:password@host:port/?option=value"
         ) from None
-    make = _SCHEMES.get(parts.scheme)
-    if make is None:
-        raise ConfigurationError(
-            f"no provider for the URL scheme {parts.scheme!r}; known are {', '.join(f'{s}://' for s in _SCHEMES)}"
-        )
     _check(parts)
     return make(parts, _options(parts))
+
+
+def _by_others(scheme: str, url: str) -> Provider:
+    """From another distribution. Raises ConfigurationError when there is none."""
+    provider = provider_from_entry_point(scheme, url) if scheme else None
+    if provider is None:
+        known = ", ".join(f"{name}://" for name in (*_SCHEMES, "sqlite", *installed_schemes()))
+        raise ConfigurationError(
+            f"no provider for the URL scheme {scheme!r}; known are {known}; a distribution that adds one names it in "
+            f"its entry points {GROUP!r}"
+        )
+    return provider
 
 
 def _check(parts: SplitResult) -> None:
@@ -85,6 +105,12 @@ def _local(parts: SplitResult, options: dict[str, str]) -> Provider:
         raise ConfigurationError("local:// takes no user and password: write local://name")
     name = check_name(parts.netloc, "the name in local://name,") if parts.netloc else ""
     return LocalProvider(name, server_name=options.get("server_name", ""), prefix=options.get("prefix", ""))
+
+
+def _sqlite(url: str) -> Provider:
+    from aspyx_event.providers.sqlite import SqliteProvider
+
+    return SqliteProvider.from_url(url)
 
 
 def _amqp(parts: SplitResult, options: dict[str, str]) -> Provider:

@@ -19,7 +19,7 @@ def test_all_is_what_the_package_offers() -> None:
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     offered -= {"annotations", "TYPE_CHECKING", "Any"}
-    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider", "StompProvider"} >= offered
+    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider", "SqliteProvider", "StompProvider"} >= offered
     assert set(aspyx_event.__all__) <= offered
     assert aspyx_event.__all__ == sorted(aspyx_event.__all__)
 
@@ -46,7 +46,7 @@ def test_unknown_attribute() -> None:
         _ = aspyx_event.Nothing
 
 
-FOREIGN = ("proton", "cproton", "stomp", "rich", "click", "flask", "django")
+FOREIGN = ("proton", "cproton", "stomp", "sqlite3", "rich", "click", "flask", "django")
 
 
 @pytest.mark.parametrize("statement", ["import aspyx_event", "from aspyx_event import *"])

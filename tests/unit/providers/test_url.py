@@ -85,7 +85,7 @@ def test_special_characters_are_explained(parts: Any) -> None:
 
 def test_unknown_scheme() -> None:
     """An unknown scheme is named, with the known ones."""
-    known = "local://, amqp://, amqps://, stomp://, stomps://"
+    known = "local://, amqp://, amqps://, stomp://, stomps://, sqlite://"
     with pytest.raises(ConfigurationError, match=f"scheme 'kafka'; known are {known}"):
         provider_from_url("kafka://h")
 
