@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +20,10 @@ from tests.brokers.host import free_ports
 from tests.browser import Browser
 from tests.docs.pages import DOCS
 from tests.faults.signals.processes import Program
+from tests.faults.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.brokers.artemis import ArtemisBroker
 
 SHOP = DOCS / "examples" / "flask" / "shop"
 IMAGE = DOCS / "images" / "flask-shop.png"
@@ -68,3 +75,38 @@ def test_the_image_of_the_page_is_there() -> None:
     data = IMAGE.read_bytes()
     assert data.startswith(b"\x89PNG")
     assert len(data) < 100_000
+
+
+@pytest.mark.artemis
+@pytest.mark.parametrize("broker", ["there", "away"])
+def test_gunicorn_connects_before_the_first_request(broker: str, tmp_path: Path, artemis: ArtemisBroker) -> None:
+    """With the page's configuration each worker is connected before it is asked, and starts also without a broker."""
+    pytest.importorskip("gunicorn")
+    [port, nothing] = free_ports(2)
+    amqp_port = artemis.start().amqp_port if broker == "there" else nothing
+    environment = {
+        "SHOP_DATABASE": str(tmp_path / "shop.sqlite"),
+        "ASPYX_EVENT_URL": f"amqp://127.0.0.1:{amqp_port}/?prefix=flask-shop",
+        "ASPYX_EVENT_USER": artemis.user,
+        "ASPYX_EVENT_PASSWORD": artemis.password,
+    }
+    command = ["-c", str(SHOP.parent / "gunicorn.conf.py"), "--chdir", str(SHOP.parent), "-b", f"127.0.0.1:{port}"]
+    with Program(tmp_path / "log", "gunicorn", *command, "shop:create_app()", environment=environment) as web:
+        if broker == "away":
+            web.wait_for("no events yet: ", 2)
+        wait_until(lambda: status(port) == ({"there": "ok", "away": "idle"}[broker]), lambda: web.text)
+        web.signal(signal.SIGTERM)
+        assert web.ended(60) == 0, web.text
+        wait_until(web.group_is_gone, "the end of all workers")
+
+
+def status(port: int) -> str:
+    """What ``/health`` says; empty while nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/health")
+        return str(json.loads(connection.getresponse().read())["status"])
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()

@@ -143,6 +143,7 @@ def test_gunicorn_sends_and_another_process_listens(
         web.signal(signal.SIGTERM)
         assert web.ended(60) == 0
         wait_until(web.group_is_gone, "the end of all workers")
+    assert web.text.count("stopped: 0 finished") >= len(workers), "the end of a worker stops its manager"
     assert parcels.handled() == expected
     pids = {line.split()[2] for line in parcels.lines("begun")}
     assert pids == {str(listener.pid)}, "web processes do not listen"
