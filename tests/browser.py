@@ -98,8 +98,9 @@ class Browser:
         self._wait(lambda: self._shows(css, text), f"no {css!r} with {text!r}", timeout)
 
     def screenshot(self, path: Path, *, width: int = 900, height: int = 700) -> None:
-        """Write the page, as a window of that size shows it, as a PNG."""
-        self.driver.set_window_size(width, height)
+        """Write the page, as a window with that much room for it shows it, as a PNG."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.driver.get_screenshot_as_png())
 

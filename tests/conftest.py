@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("aspyx", deadline=None)  # a busy machine is no failure
 settings.load_profile("aspyx")
+
+ROOT = Path(__file__).parents[1]
 
 _B = TypeVar("_B", bound="Broker | Browser")
 
@@ -69,6 +72,12 @@ def artemis_management(artemis: ArtemisBroker) -> Iterator[ArtemisManagement]:
 
     with ArtemisManagement(artemis.start()) as management:
         yield management
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where a test puts the pictures that it makes: with ASPYX_WRITE_IMAGES=1 into the documentation."""
+    return ROOT / "docs" / "images" if os.environ.get("ASPYX_WRITE_IMAGES") == "1" else tmp_path
 
 
 @pytest.fixture

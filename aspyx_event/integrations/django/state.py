@@ -83,13 +83,18 @@ def make_manager(settings: Settings) -> EventManager:
     return complete.make_manager(make_registry(settings))
 
 
-def get_manager() -> EventManager:
-    """This process's manager, started or not. Thread-safe.
+def get_manager(*, start: bool = False, listen: Optional[bool] = None) -> EventManager:
+    """This process's manager: for ``health()``, ``describe()``, ``dead_letters()``, ``replay()``. Thread-safe.
+
+    start: True starts it, as the first send does, if it was not: needed for what asks the broker. It takes at most the
+    setting ``START_TIMEOUT``, 30 s, and raises what ``EventManager.start`` raises. listen: with ``start``, whether it
+    listens, instead of what the setting ``LISTEN`` says; a manager that runs stays as it is.
 
     After a fork the child gets one of its own. Raises ConfigurationError when ``ASPYX_EVENT`` is wrong, or when
     events and listeners do not fit each other.
     """
-    return current().lazy.get()
+    lazy = current().lazy
+    return lazy.start(listen=listen) if start else lazy.get()
 
 
 @contextlib.contextmanager
@@ -100,8 +105,3 @@ def override_manager(manager: EventManager) -> Iterator[EventManager]:
     """
     with current().lazy.replaced_by(manager):
         yield manager
-
-
-def running(timeout: Optional[float] = None, *, listen: Optional[bool] = None) -> EventManager:
-    """This process's manager, started if it was not. The errors are those of ``EventManager.start``."""
-    return current().lazy.start(timeout, listen=listen)

@@ -112,12 +112,19 @@ class Project:
         return self.start(str(SHOP / "manage.py"), *arguments)
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a command of manage.py to its end; what it wrote."""
-        program = self.manage(*arguments)
-        found = program.process.wait(PATIENCE)
-        program.close()
-        assert found == code, f"{arguments}: exit code {found}\n{program.output}"
-        return program.output
+        """Run a command of manage.py to its end: what it wrote to stdout; to stderr as well where it fails."""
+        done = subprocess.run(
+            [sys.executable, str(SHOP / "manage.py"), *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == code, f"{arguments}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + (done.stderr if code else "")
 
     def migrate(self) -> None:
         """Make the tables, and on PostgreSQL the databases."""

@@ -1,4 +1,4 @@
-"""``manage.py events listen|describe|check``."""
+"""``manage.py events listen|send|describe|check|errors``: what ``aspyx-event`` does, for the events of this project."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
-from aspyx_event.exceptions import ConfigurationError, EventError
+from aspyx_event.cli.actions import errors as dead_letters
+from aspyx_event.cli.actions.describing import describe
+from aspyx_event.cli.actions.listening import listen
+from aspyx_event.cli.actions.sending import headers_from, send
+from aspyx_event.cli.application import sending
+from aspyx_event.cli.codes import FOUND, OK, code_of
+from aspyx_event.cli.screen import PlainScreen, Screen, screen_for_output
+from aspyx_event.exceptions import CodecError, ConfigurationError, EventError
 from aspyx_event.integrations.django import state
-from aspyx_event.manager import START_TIMEOUT, EventManager
-
-OK, FOUND, WRONG, NO_ANSWER = 0, 1, 2, 3
-"""The exit codes: done; something is not as it should be; wrong usage or settings; the broker could not be asked."""
-_ONLY_LOCAL = (
-    "the events of local:// stay in the process that sends them, which listens by itself: for a process that listens, "
-    "ASPYX_EVENT['URL'] has to name a broker"
-)
+from aspyx_event.integrations.django.arguments import add_actions, selection_of
+from aspyx_event.manager import EventManager
+from aspyx_event.registry import EventRegistry
 
 
 class Command(BaseCommand):
@@ -33,46 +35,72 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See Django."""
-        actions = parser.add_subparsers(dest="action", metavar="action", required=True)
-        listen = actions.add_parser(
-            "listen", help="handle events until Ctrl-C or SIGTERM; then let running listeners finish"
-        )
-        listen.add_argument(
-            "--autoreload", action="store_true", help="for development: start anew when a file of the code changes"
-        )
-        actions.add_parser("describe", help="show which listeners there are, and which queues they read")
-        check = actions.add_parser(
-            "check", help="check that the broker has what events and listeners need; creates nothing"
-        )
-        check.add_argument(
-            "--timeout",
-            type=float,
-            default=START_TIMEOUT,
-            help="seconds for its answers (default: %(default)g)",
-        )
+        add_actions(parser)
 
     def handle(self, *_args: Any, action: str, **options: Any) -> None:
         """See Django. The errors of the library become a sentence and an exit code."""
-        with _errors_shown():
+        try:
             code: int = getattr(self, f"_{action}")(**options)
+        except EventError as error:
+            raise CommandError(str(error), returncode=code_of(error)) from error
         if code:
             sys.exit(code)
 
-    def _listen(self, *, autoreload: bool, **_rest: Any) -> int:
-        settings = state.current().settings
-        if settings.is_local:
-            raise CommandError(_ONLY_LOCAL, returncode=WRONG)
+    def _listen(self, *, autoreload: bool, as_json: bool, **_rest: Any) -> int:
+        settings = _settings()
         if autoreload:
             self._listen_and_reload()
             return OK
-        manager = self._described()
-        code = manager.run(settings.stop_timeout)
-        counts = manager.health().listeners.values()
-        self.stdout.write(
-            f"{sum(one.handled for one in counts)} handled, {sum(one.failed for one in counts)} attempts failed, "
-            f"{sum(one.dead_lettered for one in counts)} in the error queue"
-        )
-        return code
+        return listen(state.get_manager(), self._screen(), stop_timeout=settings.stop_timeout, as_json=as_json)
+
+    def _send(self, *, event: str, body: str, header: list[str], timeout: float, **options: Any) -> int:
+        names = ("key", "delay", "ttl", "id", "as_json")
+        chosen = {name: options[name] for name in names}
+        with _connected(timeout) as manager:
+            kind = _event(manager.registry, event)
+            text = _stdin() if body == "-" else body
+            return send(manager, self._screen(), kind, text, headers=headers_from(header), timeout=timeout, **chosen)
+
+    def _describe(self, *, as_json: bool, **_rest: Any) -> int:
+        return describe(state.get_manager(), self._screen(), as_json=as_json)
+
+    def _check(self, *, timeout: float, as_json: bool, **_rest: Any) -> int:
+        manager = state.make_manager(state.current().settings)
+        differences = manager.check_topology(timeout)
+        if as_json:
+            self._screen().json([difference.to_dict() for difference in differences])
+            return FOUND if differences else OK
+        events, listeners = manager.registry.events, manager.registry.listeners
+        self.stdout.write(f"{len(events)} events and {len(listeners)} listeners at {manager.provider!r}")
+        for difference in differences:
+            self.stdout.write(str(difference))
+        if differences:
+            self.stdout.write("what is missing is created by the first start, unless declare=false keeps it from that")
+            return FOUND
+        return OK
+
+    def _errors(self, *, errors: str, timeout: float, as_json: bool, **options: Any) -> int:
+        selection = selection_of(**options)
+        if errors in ("replay", "discard") and options["everything"] != selection.everything:
+            raise ConfigurationError(
+                "which ones? Give ids, or --listener, --type, --since, --limit, or --all by itself"
+            )
+        more = {"confirm": self._yes if options["yes"] else self._asked} if errors == "discard" else {}
+        act: Any = getattr(dead_letters, f"{errors}_errors")
+        with _connected(timeout) as manager:
+            code: int = act(manager, self._screen(), selection, as_json=as_json, **more)
+            return code
+
+    def _screen(self) -> Screen:
+        out, err = cast("TextIO", self.stdout), cast("TextIO", self.stderr)
+        return screen_for_output() if out.isatty() else PlainScreen(out, err)
+
+    def _yes(self, _question: str) -> bool:
+        return True
+
+    def _asked(self, question: str) -> bool:
+        self.stderr.write(f"{question} [y/N] ", ending="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _listen_and_reload(self) -> None:
         """Django's reloader runs this command as a child, which ends when a file changes, and runs it again."""
@@ -92,37 +120,41 @@ class Command(BaseCommand):
     def _listen_in_a_thread(self) -> None:
         autoreload.raise_last_exception()
         try:
-            self._described().start()
+            manager = state.get_manager(start=True, listen=True)
+            self.stdout.write(f"{manager.describe()}\n\nlistening; Ctrl-C ends it, a change of the code starts it anew")
         except EventError as error:
             self.stderr.write(f"{error}\nwaiting for a change of the code")
         threading.Event().wait()  # the end of the process stops the manager, and lets running listeners finish
 
-    def _described(self) -> EventManager:
-        manager = state.get_manager()
-        self.stdout.write(f"{manager.describe()}\n\nlistening; Ctrl-C ends it")
-        return manager
 
-    def _describe(self, **_rest: Any) -> int:
-        self.stdout.write(str(state.get_manager().describe()))
-        return OK
-
-    def _check(self, *, timeout: float, **_rest: Any) -> int:
-        manager = state.get_manager()
-        events, listeners = manager.registry.events, manager.registry.listeners
-        self.stdout.write(f"{len(events)} events and {len(listeners)} listeners at {manager.provider!r}")
-        differences = manager.check_topology(timeout)
-        for difference in differences:
-            self.stdout.write(str(difference))
-        if differences:
-            self.stdout.write("what is missing is created by the first start, unless declare=false keeps it from that")
-        return FOUND if differences else OK
+def _settings() -> Any:
+    """The settings. Raises ConfigurationError where no other process has anything to do with this one's events."""
+    settings = state.current().settings
+    if settings.is_local:
+        raise ConfigurationError(
+            "the events of local:// stay in the process that sends them, which listens by itself: for a command, "
+            "ASPYX_EVENT['URL'] has to name a broker"
+        )
+    return settings
 
 
 @contextlib.contextmanager
-def _errors_shown() -> Iterator[None]:
+def _connected(timeout: float) -> Iterator[EventManager]:
+    """A manager for this command alone, started and without listeners."""
+    with sending(state.make_manager(_settings()), timeout) as manager:
+        yield manager
+
+
+def _event(registry: EventRegistry, name: str) -> type:
+    for event in registry.events:
+        if event.name == name:
+            return event.type
+    there = ", ".join(sorted(event.name for event in registry.events)) or "none"
+    raise ConfigurationError(f"the project has no event {name!r}; there are: {there}")
+
+
+def _stdin() -> str:
     try:
-        yield
-    except EventError as error:
-        raise CommandError(
-            str(error), returncode=WRONG if isinstance(error, ConfigurationError) else NO_ANSWER
-        ) from error
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise CodecError("what came from stdin is not UTF-8") from error
