@@ -37,7 +37,7 @@ class Ready(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(f"{health.status}\n".encode())
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Probes come every few seconds: no lines for them."""
 
 
