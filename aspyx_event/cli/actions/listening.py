@@ -40,6 +40,9 @@ def listen(
     return code
 
 
+_NONE = {"state": "running", "handled": 0, "failed_attempts": 0, "dead_lettered": 0, "expired": 0}
+
+
 class _Watcher(threading.Thread):
     """Shows the wiring once the manager runs, then its counters."""
 
@@ -50,7 +53,8 @@ class _Watcher(threading.Thread):
         self._every = every
         self._as_json = as_json
         self._ended = threading.Event()
-        self._reported: Any = None
+        self._reported: dict[str, dict[str, Any]] = {}
+        """What was said last; at first that all is well and nothing has come."""
 
     def end(self) -> None:
         """Stop watching."""
@@ -71,7 +75,7 @@ class _Watcher(threading.Thread):
         else:
             self._screen.text(f"{self._manager.describe()}\n")
             self._screen.text("listening; Ctrl-C ends it")
-        self._reported = self._counters()
+        self._reported = {name: {**one, **_NONE} for name, one in self._counters().items()}
         with self._screen.status() as show:
             if show is None or self._as_json:
                 self._write_lines()
