@@ -47,7 +47,7 @@ def test_a_person_clicks_through_the_shop(browser: Browser, tmp_path: Path) -> N
     """An order is placed and handled, another fails while the bank is closed, and is replayed from the page."""
     [port] = free_ports(1)
     command = ["flask", "--app", str(SHOP), "run", "--port", str(port)]
-    environment = {"SHOP_DATABASE": str(tmp_path / "shop.sqlite"), "ASPYX_EVENT_URL": "local://"}
+    environment = {"SHOP_FOLDER": str(tmp_path)}
     with Program(tmp_path / "flask.log", *command, environment=environment) as web:
         web.wait_for("Running on")
         browser.open(f"http://127.0.0.1:{port}/")
@@ -85,7 +85,7 @@ def test_gunicorn_connects_before_the_first_request(broker: str, tmp_path: Path,
     [port, nothing] = free_ports(2)
     amqp_port = artemis.start().amqp_port if broker == "there" else nothing
     environment = {
-        "SHOP_DATABASE": str(tmp_path / "shop.sqlite"),
+        "SHOP_FOLDER": str(tmp_path),
         "ASPYX_EVENT_URL": f"amqp://127.0.0.1:{amqp_port}/?prefix=flask-shop",
         "ASPYX_EVENT_USER": artemis.user,
         "ASPYX_EVENT_PASSWORD": artemis.password,

@@ -1,4 +1,4 @@
-"""``flask events send`` and ``flask events errors``, on Artemis."""
+"""``flask events send`` and ``flask events errors``, on Artemis and on a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
-
-pytest.importorskip("proton")
 
 from aspyx_event import RetryPolicy, current_envelope, event, event_listener
 from aspyx_event.integrations.flask import AspyxEvent
@@ -22,15 +21,13 @@ from tests.faults.waiting import wait_until
 if TYPE_CHECKING:
     from tests.brokers.artemis import ArtemisBroker
 
-pytestmark = pytest.mark.artemis
-
 PATIENCE = 60.0
 
 
 class Till:
     """An application that listens, and one of the same settings for the commands, as another process would have."""
 
-    def __init__(self, broker: ArtemisBroker) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.closed = threading.Event()
         self.handled: queue.Queue[tuple[int, Any]] = queue.Queue()
         name = f"Coin{uuid.uuid4().hex[:8]}"
@@ -47,13 +44,7 @@ class Till:
             self.handled.put((event.cents, current_envelope().get("shift")))
 
         self.event, self.listener = name, f"till-{name}"
-        self._settings = {
-            "URL": f"amqp://127.0.0.1:{broker.amqp_port}/",
-            "USER": broker.user,
-            "PASSWORD": broker.password,
-            "PREFIX": name,
-            "REGISTER": till,
-        }
+        self._settings = {**settings, "PREFIX": name, "REGISTER": till}
         self.listening, self._asking = self._app(), self._app()
 
     def _app(self) -> Flask:
@@ -73,9 +64,14 @@ class Till:
         return found
 
 
-@pytest.fixture
-def till(artemis: ArtemisBroker) -> Iterator[Till]:
-    made = Till(artemis.start())
+@pytest.fixture(params=["sqlite", pytest.param("artemis", marks=pytest.mark.artemis)])
+def till(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Till]:
+    settings = {"URL": f"sqlite:///{tmp_path / 'events.db'}"}
+    if request.param == "artemis":
+        pytest.importorskip("proton")
+        broker: ArtemisBroker = request.getfixturevalue("artemis").start()
+        settings = {"URL": f"amqp://127.0.0.1:{broker.amqp_port}/", "USER": broker.user, "PASSWORD": broker.password}
+    made = Till(settings)
     lazy = made.listening.extensions["aspyx_event"].lazy
     lazy.start(listen=True)
     yield made

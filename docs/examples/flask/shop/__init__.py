@@ -1,8 +1,8 @@
 """A shop to click through: orders are placed on a page, and billed by a listener.
 
-``flask --app docs/examples/flask/shop run``, then http://127.0.0.1:5000/: no broker is needed, for everything happens
-in that process. With ASPYX_EVENT_URL=amqp://... in the environment the page sends to a broker, and ``flask --app
-docs/examples/flask/shop events listen`` handles what comes, in as many processes as you start.
+``flask --app docs/examples/flask/shop run``, then http://127.0.0.1:5000/: no broker is needed, for the events are in a
+file, and that process handles them as well. With ASPYX_EVENT_URL=amqp://... in the environment the page sends to a
+broker, and ``flask --app docs/examples/flask/shop events listen`` handles what comes; start as many as you like.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ events = AspyxEvent(scan=f"{__name__}.orders")
 def create_app(config: Optional[dict[str, Any]] = None) -> Flask:
     """The application factory."""
     app = Flask(__name__)
+    folder = os.environ.get("SHOP_FOLDER", app.instance_path)
+    broker = os.environ.get("ASPYX_EVENT_URL")
     app.config.from_mapping(
-        DATABASE=os.environ.get("SHOP_DATABASE", os.path.join(app.instance_path, "shop.sqlite")),
-        ASPYX_EVENT={"URL": os.environ.get("ASPYX_EVENT_URL", "local://"), "SEND_TIMEOUT": 5},
+        DATABASE=os.path.join(folder, "shop.sqlite"),
+        ASPYX_EVENT={"URL": broker or f"sqlite:///{folder}/events.sqlite", "LISTEN": broker is None, "SEND_TIMEOUT": 5},
     )
     app.config.from_mapping(config or {})
     events.init_app(app)
