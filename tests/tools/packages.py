@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
 
 from .environment import Environment
-from .shell import run, say
+from .shell import ROOT, run, say
 
+_STRANGER = ROOT / "docs" / "examples" / "onefile"
+_SOME = "arrives_once or processes_compete or events_wait or back_unchanged or exhausted or replay_reaches or the_url"
+"""Tests of the conformance suite, by parts of their names; tests/docs runs all of them."""
+_ALONE = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
 _IMPORT = "import sys, aspyx_event as a; sys.exit(a.__file__ if not a.__file__.startswith(sys.argv[1]) else 0)"
 
 
@@ -25,7 +30,21 @@ def check_packages(environment: Environment, directory: Path) -> int:
         say(complaint)
     # From a folder of its own, so that neither the checkout nor the editable install can answer for the wheel.
     path = {**environment.variables, "PYTHONPATH": str(wheel)}
-    return 1 if complaints else run([environment.python, "-c", _IMPORT, str(wheel)], env=path, cwd=directory)
+    code = run([environment.python, "-c", _IMPORT, str(wheel)], env=path, cwd=directory)
+    return 1 if complaints else code or _check_with_a_stranger(environment, wheel, directory / "stranger")
+
+
+def _check_with_a_stranger(environment: Environment, wheel: Path, directory: Path) -> int:
+    """Somebody else's provider, in a project and an environment of its own: the wheel with ``[test]`` is enough."""
+    project = shutil.copytree(_STRANGER, directory / "project", ignore=shutil.ignore_patterns("__pycache__"))
+    python = str(directory / "venv" / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    commands = [
+        [environment.python, "-m", "venv", str(directory / "venv")],
+        [*pip, f"{wheel}[test]", str(project)],
+        [python, "-W", "error", "-m", "pytest", "-q", "-W", "error", "-k", _SOME, "test_onefile.py"],
+    ]
+    return next((code for command in commands if (code := run(command, env=_ALONE, cwd=project))), 0)
 
 
 def _look_into_wheel(wheel: Path) -> list[str]:
