@@ -20,7 +20,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "bank": Bank.get(),
         "orders": Order.objects.order_by("-id")[:8],
         "failed": list(manager.dead_letters()),
-        "provider": manager.provider,
+        "provider": type(manager.provider).__name__,
         "process": os.getpid(),
     }
     return render(request, "orders/index.html", context)

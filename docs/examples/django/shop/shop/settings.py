@@ -35,7 +35,7 @@ LOGGING = {
 }
 
 ASPYX_EVENT = {
-    "URL": os.environ.get("ASPYX_EVENT_URL", "local://"),
+    "URL": os.environ.get("ASPYX_EVENT_URL", f"sqlite:///{DATA / 'events.sqlite3'}"),
     "PREFIX": "shop",
     "RETRY": {"immediate": 1, "immediate_wait": [0.5], "delayed": [1]},
 }
