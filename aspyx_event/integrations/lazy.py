@@ -42,6 +42,7 @@ class LazyManager:
         self._start_timeout = start_timeout
         self._send_timeout = send_timeout
         self._substitute: Optional[EventManager] = None
+        self._checking = threading.Lock()
         self._forget()
         _all.add(self)
 
@@ -51,6 +52,14 @@ class LazyManager:
         self._starting = threading.Lock()
         self._manager: Optional[EventManager] = None
         self._ready = self._was_started = False
+        self._pid = os.getpid()
+
+    def _check_process(self) -> None:
+        """Servers written in C may fork without Python's hooks, as uWSGI does."""
+        if self._pid != os.getpid():
+            with self._checking:
+                if self._pid != os.getpid():
+                    self._forget()
 
     # -- the manager
 
@@ -58,6 +67,7 @@ class LazyManager:
         """This process's manager, started or not. Raises what making it raises, ConfigurationError."""
         if self._substitute is not None:
             return self._substitute
+        self._check_process()
         with self._making:
             if self._manager is None:
                 self._manager = self._make()
@@ -86,6 +96,7 @@ class LazyManager:
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> StopResult:
         """Stop this process's manager, if it has one. The next send would start it again."""
+        self._check_process()
         with self._making:
             manager, self._ready = self._manager, False
         return StopResult() if manager is None else manager.stop(timeout)
@@ -93,6 +104,7 @@ class LazyManager:
     @property
     def started(self) -> bool:
         """Whether it was ever started in this process; true also of one that was stopped since."""
+        self._check_process()
         manager = self._substitute or self._manager
         return self._was_started or (manager is not None and manager.health().live)
 
@@ -117,7 +129,8 @@ class LazyManager:
     async def send_event_async(self, event: Any, *, timeout: Optional[float] = None, **options: Any) -> None:
         """As ``EventManager.send_event_async``. The start happens in a thread, and does not block the loop."""
         deadline = Deadline(self._send_timeout if timeout is None else timeout)
-        manager = await asyncio.to_thread(self._running, deadline)
+        self._check_process()
+        manager = self.get() if self._ready else await asyncio.to_thread(self._running, deadline)
         await manager.send_event_async(event, timeout=deadline.left() or 0.0, **options)
 
     def send_events(self, events: Iterable[Any], *, timeout: Optional[float] = None, **options: Any) -> None:
@@ -141,6 +154,7 @@ _all: weakref.WeakSet[LazyManager] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for lazy in list(_all):
+        lazy._checking = threading.Lock()
         lazy._forget()
 
 

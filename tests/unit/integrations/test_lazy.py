@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -174,4 +175,21 @@ def test_locks_of_the_parent_do_not_stop_the_child() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         slow.go_on.set()
         first.result(30)
+    lazy.stop()
+
+
+def test_a_fork_that_python_does_not_see() -> None:
+    """A child that C code forked, without Python's hooks, makes and starts a manager of its own as well."""
+    maker = Maker()
+    lazy = LazyManager(maker)
+    lazy.send_event(Rung(1))
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        code = 1
+        try:
+            lazy.send_event(Rung(2), timeout=20)
+            code = 0 if len(maker.made) == 2 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     lazy.stop()
