@@ -30,8 +30,8 @@ NOBODY = "amqp://me:secret@127.0.0.1:9/"
 class Program:
     """A command that writes to a file, in a session of its own, none of which outlives the test."""
 
-    def __init__(self, folder: Path, *command: str, **environment: str) -> None:
-        self.log = folder / "output"
+    def __init__(self, folder: Path, *command: str, log: str = "output", **environment: str) -> None:
+        self.log = folder / log
         with open(self.log, "wb") as stream:
             self._process = subprocess.Popen(
                 command,
@@ -49,10 +49,10 @@ class Program:
         """What it has written."""
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, text: str) -> None:
-        """Wait until it has written a text."""
+    def wait_for(self, text: str, count: int = 1) -> None:
+        """Wait until it has written a text, so many times."""
         pause, deadline = threading.Event(), Deadline(60)
-        while text not in self.text:
+        while self.text.count(text) < count:
             assert self._process.poll() is None, f"ended with {self._process.returncode}:\n{self.text}"
             assert not deadline.passed, f"no {text!r} in:\n{self.text}"
             pause.wait(0.05)
@@ -159,11 +159,19 @@ def _gunicorn(folder: Path, port: int, url: str) -> Iterator[Program]:
     assert "Traceback" not in server.text, server.text
 
 
-def test_gunicorn_serves_the_web_application(web: Path) -> None:
-    """Under gunicorn a request sends its event over a connection that its worker made after the fork."""
-    [port] = free_ports(1)
-    with _gunicorn(web, port, LOCAL):
-        assert [_status(port) for _ in range(4)] == [202] * 4
+def test_gunicorn_sends_what_the_service_handles(web: Path, service: Path) -> None:
+    """Under gunicorn each request sends an event over a connection of its worker, and the service handles it."""
+    [web_port, port] = free_ports(2)
+    url = f"sqlite:///{service}/events.db"
+    command = (sys.executable, "-m", "my_service")
+    with Program(service, *command, log="service", ASPYX_EVENT_URL=url, HEALTH_PORT=str(port)) as billing:
+        billing.wait_for("is connected")
+        _wait_until_ready(port)
+        with _gunicorn(web, web_port, url):
+            assert [_status(web_port) for _ in range(4)] == [202] * 4
+        billing.wait_for("billing order 1", count=4)
+        os.kill(billing.pid, signal.SIGTERM)
+        assert billing.ended() == 0, billing.text
 
 
 def test_gunicorn_without_a_broker(web: Path) -> None:
