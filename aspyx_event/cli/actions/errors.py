@@ -151,7 +151,7 @@ def _show(screen: Screen, letter: DeadLetter) -> None:
             screen.text(f"{name:<9} {first}")
             for line in others:
                 screen.text(f"{'':<9} {line}")
-    for title, text in (("stack", letter.error_stack), ("body", _body(letter))):
+    for title, text in (("body", _body(letter)), ("stack", letter.error_stack)):
         if text:
             screen.text(f"{title}")
             for line in text.splitlines():
