@@ -14,6 +14,13 @@ _REFUSALS = (UNAUTHORIZED, NOT_FOUND, "amqp:not-allowed", "amqp:not-implemented"
 _NO_PERMISSION = "does not have permission"  # in an amqp:internal-error where Artemis may not create an address
 
 
+class BrokerFailed(ProviderError):
+    """The broker met with an error of its own and said nothing against the request: it may succeed a moment later.
+
+    RabbitMQ 4.0 has one for a quorum queue that another process has only just declared.
+    """
+
+
 def connection_error(where: str, phase: str, condition: Condition | None) -> ProviderError:
     """The error for a connection that ended, or never came into being, in this phase."""
     if phase == "SASL" and condition is not None and condition.name == UNAUTHORIZED:
@@ -35,4 +42,6 @@ def attach_error(what: str, condition: Condition | None, *, address: str, queue:
         return ProviderError(f"{what}: the broker closed the link without a reason")
     if condition.name in _REFUSALS or _NO_PERMISSION in condition.description:
         return AttachRefused(f"{what}: {condition}", address=address, queue=queue)
+    if condition.name == INTERNAL_ERROR:
+        return BrokerFailed(f"{what}: {condition}")
     return ProviderError(f"{what}: {condition}")

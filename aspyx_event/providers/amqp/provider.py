@@ -25,6 +25,7 @@ from aspyx_event.provider import (
 from aspyx_event.providers.amqp.channel import Channel
 from aspyx_event.providers.amqp.delivery import AMQPDelivery, AMQPSubscription
 from aspyx_event.providers.amqp.dialects import Dialect, dialect_by_name
+from aspyx_event.providers.amqp.errors import BrokerFailed
 from aspyx_event.providers.amqp.nodes import Condition
 from aspyx_event.providers.amqp.plain_queues import browse, take
 from aspyx_event.providers.amqp.receiving import Receiver, Refused
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 _REATTACH_FIRST, _REATTACH_LONGEST = 1.0, 30.0
 _REATTACH_TIMEOUT = 10.0
 _LAST_COPIES = 2.0
+_REST = 0.3
 
 
 class AMQPProvider(Provider):
@@ -225,7 +227,8 @@ class AMQPProvider(Provider):
         )
 
     def _persistently(self, deadline: Deadline, attempt: Callable[[Channel, Dialect], Any]) -> Any:
-        """Run an attempt on the current connection, and on the next one when it breaks meanwhile."""
+        """Run an attempt; again on the next connection when this one breaks, or later when the broker itself failed."""
+        pause = threading.Event()
         while True:
             channel = self._supervisor.channel(deadline)
             dialect = self._supervisor.dialect
@@ -235,6 +238,12 @@ class AMQPProvider(Provider):
             except ProviderUnavailable:
                 if channel.connection.alive or deadline.passed:
                     raise
+            except BrokerFailed as error:
+                left = deadline.left()
+                if left is not None and left <= _REST:
+                    raise
+                logger.debug("%s; next attempt in %.1f s", error, _REST)
+                pause.wait(_REST)
 
     def subscribe(
         self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float

@@ -20,6 +20,8 @@ _CREDENTIALS = re.compile(
 _VIRTUAL_HOST = re.compile(r"virtual host '[^']*' access denied", re.I)
 _CONNECTION_GONE = re.compile(r"AMQ339007|AMQ339008|AMQ339010")
 """Artemis: "connection was destroyed", "has not been established", "is not valid"."""
+_BROKER_FAILED = re.compile(r"AMQP channel died")
+"""RabbitMQ: a process of its own has ended, as for a quorum queue that another process has only just declared."""
 _LONGEST = 300
 
 
@@ -80,6 +82,16 @@ def attach_error(what: str, error: ProviderError, *, address: str, queue: str | 
 
 def refusal_of(error: ProviderError) -> str | None:
     """What the broker said when it refused a request on a connection that carried no other; None: it did not."""
+    text = _text_of(error)
+    return None if text is None or _BROKER_FAILED.search(text) else text
+
+
+def broker_failed(error: ProviderError) -> bool:
+    """Whether the broker met with an error of its own: the same request may succeed a moment later."""
+    return _BROKER_FAILED.search(_text_of(error) or "") is not None
+
+
+def _text_of(error: ProviderError) -> str | None:
     if isinstance(error, ErrorFrame):
         return error.text
     return error.refusal if isinstance(error, LinkLost) else None

@@ -152,13 +152,14 @@ class StompSubscription(Subscription):
             self._forget()
             if self._aside:
                 return
-            asked = [self._subscribe_for_more(link)]
-            for source in self.dialect.more_sources(self._queue, self.listener):
-                asked.append(self._subscribe(link, source, 1))
+            answer = self._subscribe_for_more(link)
+        more = iter(self.dialect.more_sources(self._queue, self.listener))
         try:
-            for answer in asked:
-                if answer is not None:
-                    link.wait(answer, deadline, f"SUBSCRIBE {self._queue}")
+            while answer is not None:
+                link.wait(answer, deadline, f"SUBSCRIBE {self._queue}")
+                with self._changed:
+                    source = next(more, None) if link is self._link else None
+                    answer = self._subscribe(link, source, 1) if source is not None else None
         except ProviderError as error:
             self.detach(link)
             raise self.dialect.source_refused(self._queue, self.listener, error) from error

@@ -12,7 +12,7 @@ import pytest
 from aspyx_event.envelope import Envelope
 from aspyx_event.events import EventDescriptor
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Provider
+from aspyx_event.provider import Provider, Subscription
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.amqp_rabbitmq.conftest import Make
 
@@ -45,6 +45,26 @@ def test_declaring_at_once(make: Make) -> None:
             provider.declare(listener, timeout=TIMEOUT)
 
         at_once(*[partial(declare, provider) for provider in providers])
+
+
+@pytest.mark.parametrize("protocol", ["amqp", "stomp"])
+def test_subscribing_at_once(make: Make, protocol: str) -> None:
+    """Processes that start together read a queue that one of them has only just declared."""
+    providers = [make(protocol) for _ in range(3)]
+    for _ in range(ROUNDS):
+        listener = a_listener(an_event())
+        subscriptions: list[Subscription] = []
+
+        def start(
+            provider: Provider,
+            listener: EventListenerDescriptor = listener,
+            subscriptions: list[Subscription] = subscriptions,
+        ) -> None:
+            subscriptions.append(provider.subscribe(listener, Inbox(), credit=10, timeout=TIMEOUT))
+
+        at_once(*[partial(start, provider) for provider in providers])
+        for subscription in subscriptions:
+            subscription.close(TIMEOUT)
 
 
 @pytest.mark.parametrize("protocol", ["amqp", "stomp"])

@@ -137,7 +137,7 @@ def test_close_keeps_what_is_unsettled_alive(provider: StompProvider, request: p
 
 def test_close_waits_for_a_callback(provider: StompProvider) -> None:
     """When close returns, on_delivery is not running any more."""
-    _, listener = fill(provider, 3)
+    event, listener = fill(provider, 0)
     entered, go_on = threading.Event(), threading.Event()
     calls: list[Delivery] = []
 
@@ -147,7 +147,10 @@ def test_close_waits_for_a_callback(provider: StompProvider) -> None:
         go_on.wait(TIMEOUT)
 
     subscription = provider.subscribe(listener, slow, credit=3, timeout=TIMEOUT)
+    sent = [provider.send(an_envelope(number), event) for number in range(3)]
     assert entered.wait(TIMEOUT)
+    for confirmation in sent:
+        confirmation.result(TIMEOUT)
     closing = threading.Thread(target=subscription.close, args=(TIMEOUT,))
     closing.start()
     closing.join(0.2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from aspyx_event.envelope import Envelope
-from aspyx_event.exceptions import ConfigurationError, ProviderError
+from aspyx_event.exceptions import AttachRefused, ConfigurationError, ProviderError
 from aspyx_event.testing.proxy import TcpProxy
 from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.stomp.conftest import MakeProvider, only
@@ -282,3 +283,39 @@ def test_a_declared_queue_is_not_declared_again_to_attach(make_provider: MakePro
         provider.subscribe(listener, Inbox(), credit=5, timeout=TIMEOUT)
         assert proxy.connections == before + 1
         provider.stop(timeout=5)
+
+
+@only("rabbitmq")
+def test_a_refused_listener_on_rabbitmq(make_provider: MakeProvider, broker: Any) -> None:
+    """A listener that may not read its queue leaves it alone, and all that waits there.
+
+    RabbitMQ deletes the queue of a SUBSCRIBE to a topic whose consumer it refuses. (Not that of a durable listener, here:
+    who may not read a queue may not declare it with a dead letter exchange either.)
+    """
+    provider, event = make_provider(), an_event(durable=False)
+    listener = a_listener(event)
+    provider.declare(listener, timeout=TIMEOUT)
+    provider.send(an_envelope(1), event).result(TIMEOUT)
+    api(broker, "PUT", "/users/blind", {"password": "blind-s3cret", "tags": ""})
+    rights = {"configure": ".*", "write": ".*", "read": r"^(amq\.topic|stomp-subscription.*|event-\w+)$"}
+    api(broker, "PUT", "/permissions/%2F/blind", rights)
+    blind = make_provider(user="blind", password="blind-s3cret")
+    with pytest.raises(AttachRefused, match=listener.name):
+        blind.subscribe(listener, Inbox(), credit=1, timeout=TIMEOUT)
+    inbox = Inbox()
+    provider.subscribe(listener, inbox, credit=1, timeout=TIMEOUT)
+    assert [delivery.read().id for delivery in inbox.wait(1)] == ["id-1"]
+
+
+@only("rabbitmq")
+def test_a_queue_that_nobody_has_bound(make_provider: MakeProvider, broker: Any) -> None:
+    """A process that died between declaring and binding leaves a queue that gets no events; the next one binds it."""
+    provider, event = make_provider(), an_event()
+    listener = a_listener(event)
+    provider.declare(listener, timeout=TIMEOUT)
+    queue, key = quote(provider.queue_name(listener), safe=""), quote(event.name, safe="")
+    api(broker, "DELETE", f"/bindings/%2F/e/amq.topic/q/{queue}/{key}")
+    inbox = Inbox()
+    make_provider().subscribe(listener, inbox, credit=5, timeout=TIMEOUT)
+    provider.send(an_envelope(1), event).result(TIMEOUT)
+    assert [delivery.read().id for delivery in inbox.wait(1)] == ["id-1"]

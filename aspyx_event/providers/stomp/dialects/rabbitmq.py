@@ -9,6 +9,9 @@ What was measured with 4.0.5 and shapes this file:
 * A refused frame is answered by an ERROR without receipt-id, maybe still by a receipt, and the end of the connection.
 * Only a SUBSCRIBE binds, and it consumes too, which must not happen to a queue whose listener is away. So what is there
   is asked for by SUBSCRIBEs that fail: see rabbitmq_probing.
+* A SUBSCRIBE to a topic or an exchange whose consumer is refused (no right to read, a queue without a leader) deletes
+  the queue with all that is in it: the plugin takes it for one that it has just made. One to ``/amq/queue/`` does not.
+  So queues are read there, and what binds is subscribed to only where a consumer of this connection has been accepted.
 * The plugin declares a SEND's queue once per connection, and confirms what it sends into nothing afterwards. So the
   queues of delays, which delete themselves, are named after the hour, and live longer than that.
 * A NACK and the end of a connection, clean or not, count a delivery on quorum queues, for all that is unsettled; after
@@ -130,15 +133,17 @@ class RabbitMQDialect(Dialect):
     def close(self) -> None:
         self._nursery.close()
 
-    def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:
-        if listener is None or not self._settings.declare or queue in self._foreign:
-            return Source(f"/amq/queue/{queue}", {})
-        return Source(f"/topic/{listener.event.name}", probing.declaring(self._topology.queue(listener)))
+    def source(self, queue: str, listener: Optional[EventListenerDescriptor] = None) -> Source:  # noqa: ARG002
+        return Source(f"/amq/queue/{queue}", {})
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:
-        if not self._settings.declare or queue in self._foreign or listener.event.name not in self._exchanges:
+        if not self._settings.declare or queue in self._foreign:
             return []
-        return [Source(f"/exchange/{listener.event.name}", probing.declaring(self._topology.queue(listener)))]
+        event, declaring = listener.event.name, probing.declaring(self._topology.queue(listener))
+        found = [Source(f"/topic/{event}", declaring)]
+        if event in self._exchanges:
+            found.append(Source(f"/exchange/{event}", declaring))
+        return found
 
     def source_refused(self, queue: str, listener: EventListenerDescriptor, error: ProviderError) -> EventError:
         if not self._settings.declare and "NOT_FOUND" in (refusal_of(error) or ""):  # who may not ask learns it here
@@ -238,8 +243,9 @@ class RabbitMQDialect(Dialect):
 
     def _create(self, sessions: Sessions, queue: str, listener: EventListenerDescriptor, deadline: Deadline) -> None:
         """Declare and bind. It is empty yet, so nothing is consumed."""
+        probing.declare_queue(sessions, self._topology.queue(listener), deadline, f"/topic/{listener.event.name}")
         with sessions.session(deadline) as session:
-            for source in (self.source(queue, listener), *self.more_sources(queue, listener)):
+            for source in (self.source(queue), *self.more_sources(queue, listener)):
                 session.subscribe(source.destination, {**source.headers, **self.flow(1)}, name=source.destination)
 
     # -- the error queue -------------------------------------------------------------------------------------------

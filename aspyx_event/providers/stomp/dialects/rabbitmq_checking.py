@@ -14,7 +14,10 @@ from aspyx_event.topology import DIFFERS, MISSING, QUEUE, UNKNOWN, Difference, t
 
 _NO_BINDINGS = "bindings cannot be asked for over STOMP: check over AMQP, or look with 'rabbitmqctl list_bindings'"
 _REFUSED = "ACCESS_REFUSED"
-_NO_RIGHT = "over STOMP only a user who may configure it, and 'stomp-subscription-.*', can ask for a queue"
+_NO_RIGHT = (
+    "over STOMP a user has to be allowed to read a queue to ask for it, and to configure it, and "
+    "'stomp-subscription-.*', to ask for its arguments"
+)
 
 
 def differences(sessions: Sessions, topology: RabbitMQTopology, target: Target, deadline: Deadline) -> list[Difference]:
