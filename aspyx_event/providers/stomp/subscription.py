@@ -150,15 +150,15 @@ class StompSubscription(Subscription):
         with self._changed:
             self._link = link
             self._forget()
-            if self._aside:
-                return
+            more = self.dialect.more_sources(self._queue, self.listener)
+            kept = self._granted = max(0, min(len(more), self._wanted() - 1))  # each of them gets a credit of its own
             answer = self._subscribe_for_more(link)
-        more = iter(self.dialect.more_sources(self._queue, self.listener))
+            self._granted -= kept
         try:
             while answer is not None:
                 link.wait(answer, deadline, f"SUBSCRIBE {self._queue}")
                 with self._changed:
-                    source = next(more, None) if link is self._link else None
+                    source = more.pop(0) if more and link is self._link else None
                     answer = self._subscribe(link, source, 1) if source is not None else None
         except ProviderError as error:
             self.detach(link)

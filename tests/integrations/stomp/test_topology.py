@@ -289,8 +289,8 @@ def test_a_declared_queue_is_not_declared_again_to_attach(make_provider: MakePro
 def test_a_refused_listener_on_rabbitmq(make_provider: MakeProvider, broker: Any) -> None:
     """A listener that may not read its queue leaves it alone, and all that waits there.
 
-    RabbitMQ deletes the queue of a SUBSCRIBE to a topic whose consumer it refuses. (Not that of a durable listener, here:
-    who may not read a queue may not declare it with a dead letter exchange either.)
+    RabbitMQ deletes the queue of a SUBSCRIBE to a topic whose consumer it refuses. (Not a durable one here: who may not
+    read a queue may not declare it with a dead letter exchange either.)
     """
     provider, event = make_provider(), an_event(durable=False)
     listener = a_listener(event)
