@@ -150,10 +150,10 @@ class StompSubscription(Subscription):
         with self._changed:
             self._link = link
             self._forget()
-            more = self.dialect.more_sources(self._queue, self.listener)
-            kept = self._granted = max(0, min(len(more), self._wanted() - 1))  # each of them gets a credit of its own
+            more = self.dialect.more_sources(self._queue, self.listener)[: max(0, self._wanted() - 1)]
+            self._granted = len(more)  # each of them gets a credit of its own
             answer = self._subscribe_for_more(link)
-            self._granted -= kept
+            self._granted -= len(more)
         try:
             while answer is not None:
                 link.wait(answer, deadline, f"SUBSCRIBE {self._queue}")

@@ -80,7 +80,7 @@ class Dialect(ABC):
         """Where a queue (canonical name) is read from; the listener is known for those of listeners."""
 
     def more_sources(self, queue: str, listener: EventListenerDescriptor) -> list[Source]:  # noqa: ARG002
-        """Further ways to the same queue, which are attached once ``source`` is."""
+        """Further ways to the same queue, which are attached once ``source`` is, and as far as the credit goes."""
         return []
 
     def unsubscribes(self, listener: EventListenerDescriptor) -> bool:  # noqa: ARG002
