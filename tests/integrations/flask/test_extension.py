@@ -130,6 +130,18 @@ def test_settings_may_be_single_keys(make_app: Factory) -> None:
         make_app(ASPYX_EVENT={"URL": "local://"}, ASPYX_EVENT_URL="local://")
 
 
+def test_settings_may_come_from_the_environment(make_app: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``from_prefixed_env`` reads ``FLASK_ASPYX_EVENT_...``; numbers and lists are JSON."""
+    monkeypatch.setenv("FLASK_ASPYX_EVENT_URL", "local://")
+    monkeypatch.setenv("FLASK_ASPYX_EVENT_SEND_TIMEOUT", "2.5")
+    monkeypatch.setenv("FLASK_ASPYX_EVENT_SCAN", '["tests.integrations.flask.shop"]')
+    app = Flask("environment")
+    app.config.from_prefixed_env()
+    AspyxEvent(app)
+    assert of(app).settings.send_timeout == 2.5
+    assert {listener.name for listener in of(app).registry.listeners} == {"Billing", "shipping"}
+
+
 def test_wrong_settings_end_init_app(make_app: Factory) -> None:
     """``init_app`` names what is wrong, and what was probably meant."""
     with pytest.raises(ConfigurationError, match="'WORKRS'; did you mean 'WORKERS'"):

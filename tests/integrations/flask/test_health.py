@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
-from aspyx_event import event_listener
+from aspyx_event import ProviderError, event_listener
 from aspyx_event.integrations.flask import health_blueprint
+from aspyx_event.testing.proxy import TcpProxy
+from tests.faults.waiting import wait_until
 from tests.integrations.flask.conftest import Factory
 from tests.integrations.flask.shop import OrderShipped, events
+
+if TYPE_CHECKING:
+    from tests.brokers.artemis import ArtemisBroker
 
 
 def test_a_process_that_sent_nothing_is_idle_until_it_is_asked_whether_it_is_ready(make_app: Factory) -> None:
@@ -81,3 +87,32 @@ def test_texts_of_errors_are_shown_on_request_only(make_app: Factory) -> None:
     assert "4711" not in web.get("/health").text
     assert web.get("/health").get_json()["listeners"]["broken"]["dead_lettered"] == 1
     assert web.get("/internal/health").get_json()["listeners"]["broken"]["last_error"] == "ValueError: card 4711"
+
+
+@pytest.mark.artemis
+def test_a_broker_that_goes_away_and_comes_back(make_app: Factory, request: pytest.FixtureRequest) -> None:
+    """Without its connection a process is alive and not ready, and a send is an error; with a new one it is ready."""
+    pytest.importorskip("proton")
+    artemis: ArtemisBroker = request.getfixturevalue("artemis")
+    with TcpProxy("127.0.0.1", artemis.start().amqp_port) as proxy:
+        app = make_app(
+            ASPYX_EVENT={
+                "URL": f"amqp://127.0.0.1:{proxy.port}/?prefix=flask-health",
+                "USER": artemis.user,
+                "PASSWORD": artemis.password,
+                "SEND_TIMEOUT": 20,
+            }
+        )
+        web = app.test_client()
+        assert web.get("/health/ready").status_code == 200
+        proxy.cut(refuse=True)
+        wait_until(lambda: web.get("/health/ready").status_code == 503, "not ready")
+        assert web.get("/health/live").get_json() == {"status": "down", "live": True}
+        assert web.get("/health").status_code == 503
+        with app.app_context(), pytest.raises(ProviderError):
+            events.send_event(OrderShipped(1), timeout=0.5)
+        proxy.heal()
+        wait_until(lambda: web.get("/health/ready").status_code == 200, "ready again")
+        with app.app_context():
+            events.send_event(OrderShipped(2))
+            events.stop()
