@@ -106,28 +106,38 @@ def a_virtual_host(broker: RabbitMQBroker) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_artemis_takes_it(
-    configured: ArtemisBroker, protocol: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    configured: ArtemisBroker,
+    protocol: str,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A broker with the exported piece, and without auto-creation, is all that is needed; the check says so too."""
-    assert main(["topology", "check", STOCK, "--url", url(protocol, configured)]) == 0, capsys.readouterr().out
+    monkeypatch.setenv("ASPYX_EVENT_URL", url(protocol, configured))
+    assert main(["topology", "check", STOCK]) == 0, capsys.readouterr().out
     assert warnings_of(caplog, url(protocol, configured, declare="false")) == []
 
 
 @pytest.mark.rabbitmq
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_rabbitmq_takes_it(
-    rabbitmq: RabbitMQBroker, protocol: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    rabbitmq: RabbitMQBroker,
+    protocol: str,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A virtual host with the imported definitions is all that is needed; the check says so too."""
     broker, output = rabbitmq.start(), tmp_path / "definitions.json"
     with a_virtual_host(broker) as name:
         host = HOSTS[protocol].format(name)
         address = url(protocol, broker, virtual_host=host)
-        assert main(["topology", "export", STOCK, "--url", address, "--output", str(output)]) == 0
+        monkeypatch.setenv("ASPYX_EVENT_URL", address)
+        assert main(["topology", "export", STOCK, "--output", str(output)]) == 0
         api(broker, "POST", "/definitions", json.loads(output.read_text()))
         assert [policy["name"] for policy in api(broker, "GET", f"/policies/{name}")] == ["aspyx_event"]
-        assert main(["topology", "check", STOCK, "--url", address]) == (0 if protocol == "amqp" else 1)
-        assert main(["topology", "check", STOCK, "--url", address, "--allow-unknown"]) == 0
+        assert main(["topology", "check", STOCK]) == (0 if protocol == "amqp" else 1)
+        assert main(["topology", "check", STOCK, "--allow-unknown"]) == 0
         warnings = warnings_of(caplog, url(protocol, broker, virtual_host=host, declare="false"))
         assert len(warnings) == (0 if protocol == "amqp" else 1)
 
