@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 256
 _BATCH_BYTES = 8 * 1024 * 1024
-_PATIENCE = 5.0
+PATIENCE = 5.0
 """Seconds for which another process may hold the file before that counts as a lost connection."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
@@ -273,7 +273,7 @@ class Engine:
         self._failures += 1
         if not isinstance(error, (Busy, Full)):
             self._disconnect()
-        if self._down is None and (not isinstance(error, Busy) or now - self._blocked_since >= _PATIENCE):
+        if self._down is None and (not isinstance(error, Busy) or now - self._blocked_since >= PATIENCE):
             self._down = ProviderUnavailable(f"sqlite: {self.file.path!r} cannot be used: {error}")
             self._changed(self._down)
         with self._lock:

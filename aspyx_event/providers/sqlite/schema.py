@@ -113,10 +113,12 @@ def _explained(error: sqlite3.Error, path: str) -> Exception:
 
 def _check(connection: sqlite3.Connection, path: str) -> None:
     """Refuse another program's file, and that of a newer version of this library."""
+    connection.execute("BEGIN")  # of one moment: another process may be making the tables right now
     application, version, tables = (
         connection.execute(question).fetchone()[0]
         for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
+    connection.execute("COMMIT")
     if application != APPLICATION_ID and (tables or application or version):
         raise ConfigurationError(f"sqlite: {path!r} is the database of another program; give the path of a new file")
     if version > VERSION:
