@@ -70,14 +70,20 @@ def flask_environment(python: str) -> Environment:
     return _environment("flask", python, [*core, *wanted, "-r", "tests/requirements-unit.txt"])
 
 
-def django_environment(python: str) -> Environment:
+def oldest_django_environment(python: str) -> Environment:
     """The core, the oldest Django that is supported, stomp.py, and what the tests of the app need: no proton."""
-    parser = _setup_cfg()
-    core = [line for line in parser["options"]["install_requires"].splitlines() if line]
-    extras = parser["options.extras_require"]
-    oldest = extras["django"].strip().replace(">=", "==") + ".*"
-    tools = ["gunicorn", "pytest-django", "trustme"]
-    return _environment("django", python, [*core, oldest, extras["stomp"], *tools, "-r", "tests/requirements-unit.txt"])
+    return _django_environment(python, _setup_cfg()["options.extras_require"]["django"].replace(">=", "==") + ".*")
+
+
+def newest_django_environment(python: str) -> Environment:
+    """The same with the newest Django that there is for this Python."""
+    return _django_environment(python, _setup_cfg()["options.extras_require"]["django"])
+
+
+def _django_environment(python: str, django: str) -> Environment:
+    core = [line for line in _setup_cfg()["options"]["install_requires"].splitlines() if line]
+    wanted = [django.strip(), _setup_cfg()["options.extras_require"]["stomp"], "gunicorn", "pytest-django", "trustme"]
+    return _environment("django", python, [*core, *wanted, "-r", "tests/requirements-unit.txt"])
 
 
 def cache_directory() -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from asgiref.sync import ThreadSensitiveContext
 from django.db import transaction
-from django.test import TestCase
+from django.test import AsyncClient, TestCase
 
 from aspyx_event import (
     CodecError,
@@ -83,6 +84,17 @@ def test_every_way_of_sending(sent: Sent) -> None:
     asyncio.run(send_event_async(OrderPlaced(4)))
     assert sent.numbers == [1, 2, 3, 4]
     assert sent.ids[0] == "one"
+
+
+def test_an_async_view(sent: Sent) -> None:
+    """Under ASGI, an async view waits for the broker without blocking its loop."""
+
+    async def status() -> int:
+        async with ThreadSensitiveContext():  # as the handler of a server; its thread ends with it
+            return (await AsyncClient().get("/async/5")).status_code
+
+    assert asyncio.run(status()) == 200
+    assert sent.numbers == [5]
 
 
 def test_a_manager_is_started_by_the_first_send() -> None:
