@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -78,6 +77,32 @@ def test_the_image_of_the_page_is_there() -> None:
 
 
 @pytest.mark.artemis
+def test_on_a_broker_another_process_handles_what_the_page_sends(tmp_path: Path, artemis: ArtemisBroker) -> None:
+    """With a broker in the environment, ``events listen`` of the same application bills the page's orders."""
+    [port] = free_ports(1)
+    broker = artemis.start()
+    environment = {
+        "SHOP_FOLDER": str(tmp_path),
+        "ASPYX_EVENT_URL": f"amqp://127.0.0.1:{broker.amqp_port}/?prefix=flask-page-shop",
+        "ASPYX_EVENT_USER": broker.user,
+        "ASPYX_EVENT_PASSWORD": broker.password,
+    }
+    app = ["flask", "--app", str(SHOP)]
+    run = [*app, "run", "--port", str(port)]
+    listener = Program(tmp_path / "listen.log", *app, "events", "listen", environment=environment)
+    web = Program(tmp_path / "run.log", *run, environment=environment)
+    with listener, web:
+        listener.wait_for("listening; Ctrl-C ends it")
+        wait_until(lambda: answer(port, "GET", "/state"), lambda: web.text)
+        answer(port, "POST", "/orders", "customer=Lin&euros=3")
+        wait_until(lambda: "receipt sent to Lin" in answer(port, "GET", "/state"), lambda: listener.text + web.text)
+        for program in (listener, web):
+            program.signal(signal.SIGINT)
+            program.ended(60)
+    assert "Billing 1 handled" in listener.text.splitlines()[-1]
+
+
+@pytest.mark.artemis
 @pytest.mark.parametrize("broker", ["there", "away"])
 def test_gunicorn_connects_before_the_first_request(broker: str, tmp_path: Path, artemis: ArtemisBroker) -> None:
     """With the page's configuration each worker is connected before it is asked, and starts also without a broker."""
@@ -94,18 +119,19 @@ def test_gunicorn_connects_before_the_first_request(broker: str, tmp_path: Path,
     with Program(tmp_path / "log", "gunicorn", *command, "shop:create_app()", environment=environment) as web:
         if broker == "away":
             web.wait_for("no events yet: ", 2)
-        wait_until(lambda: status(port) == ({"there": "ok", "away": "idle"}[broker]), lambda: web.text)
+        expected = {"there": '"status":"ok"', "away": '"status":"idle"'}[broker]
+        wait_until(lambda: expected in answer(port, "GET", "/health"), lambda: web.text)
         web.signal(signal.SIGTERM)
         assert web.ended(60) == 0, web.text
         wait_until(web.group_is_gone, "the end of all workers")
 
 
-def status(port: int) -> str:
-    """What ``/health`` says; empty while nobody answers."""
+def answer(port: int, method: str, path: str, form: str = "") -> str:
+    """The text of an answer; empty while nobody answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request("GET", "/health")
-        return str(json.loads(connection.getresponse().read())["status"])
+        connection.request(method, path, form or None, {"Content-Type": "application/x-www-form-urlencoded"})
+        return connection.getresponse().read().decode()
     except (OSError, http.client.HTTPException):
         return ""
     finally:
