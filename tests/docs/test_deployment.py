@@ -97,10 +97,13 @@ def _status(port: int) -> int:
 
 
 def _wait_until_ready(port: int) -> None:
-    pause, deadline = threading.Event(), Deadline(60)
-    while _status(port) != 200:
+    """Wait until the service listens for probes, and answers that it is ready."""
+    pause, deadline, status = threading.Event(), Deadline(60), 0
+    while status != 200:
         assert not deadline.passed, "the service does not become ready"
         pause.wait(0.05)
+        with contextlib.suppress(ConnectionError):  # not there yet
+            status = _status(port)
 
 
 def test_the_systemd_unit_is_one(tmp_path: Path) -> None:
