@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from aspyx_event.envelope import current_envelope
-from aspyx_event.testing.failures import HarnessError
+from aspyx_event.testing.failures import HarnessError, StillBusy
 from aspyx_event.timing import SYSTEM_CLOCK, Clock, Deadline, Scheduler, Timer
 
 PATIENCE = 5.0
@@ -92,7 +92,7 @@ class ManualClock(Clock):
 
     def _settled(self, deadline: Deadline, timeout: float) -> None:
         if not self.settle(deadline.left() or 0.0):
-            raise HarnessError(f"listeners are still busy after {timeout:g} s: does one wait for something?")
+            raise StillBusy(f"listeners are still busy after {timeout:g} s: does one wait for something?")
 
     def _moving_alone(self) -> threading.Lock:
         if current_envelope() is not None:

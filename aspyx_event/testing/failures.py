@@ -14,6 +14,10 @@ class HarnessError(Exception):
     """The harness, or its clock, is used in a way that cannot work. The message says what to do instead."""
 
 
+class StillBusy(HarnessError):
+    """Listeners have not come to rest in time."""
+
+
 @dataclass(frozen=True)
 class FailedEvent:
     """An event that a listener failed on.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
 
@@ -17,7 +18,7 @@ from aspyx_event.pipeline import pipeline_declaration
 from aspyx_event.registry import EventRegistry
 from aspyx_event.retry import RetryPolicy
 from aspyx_event.testing.clock import PATIENCE, ManualClock
-from aspyx_event.testing.failures import FailedEvent, HarnessError, HarnessFailure
+from aspyx_event.testing.failures import FailedEvent, HarnessError, HarnessFailure, StillBusy
 from aspyx_event.testing.recording import RecordingPipeline, RecordingProvider, Records
 from aspyx_event.timing import Deadline
 
@@ -93,7 +94,8 @@ class EventHarness:
         if not self._closed():
             return StopResult()
         try:
-            self._settle(Deadline(timeout), timeout)
+            with self._naming_the_busy(timeout):
+                self.clock.advance(0, timeout=timeout)
         finally:
             result = self.manager.stop(timeout)
         failures = self._failures() if self._raise_errors else ()
@@ -139,8 +141,8 @@ class EventHarness:
     def advance(self, seconds: float, *, timeout: float = PATIENCE) -> None:
         """Let time pass, at once, with everything that falls due in it. See ``ManualClock.advance``."""
         self._check_started("advance()")
-        self._settle(Deadline(timeout), timeout)
-        self.clock.advance(seconds, timeout=timeout)
+        with self._naming_the_busy(timeout):
+            self.clock.advance(seconds, timeout=timeout)
 
     def wait_idle(self, timeout: float = PATIENCE, *, advance: bool = True) -> None:
         """Wait until there is nothing left to do: every event is handled, or in the error queue.
@@ -150,24 +152,23 @@ class EventHarness:
         """
         self._check_started("wait_idle()")
         deadline = Deadline(timeout)
-        self._settle(deadline, timeout)
-        while advance and self.clock.jump(timeout=max(0.001, deadline.left() or 0.0)):
-            self._settle(deadline, timeout)
-            if deadline.passed:
-                raise HarnessError(
-                    f"after {timeout:g} s there is still something to come: do listeners send each other events for "
-                    "ever? wait_idle(advance=False) and advance() go step by step"
-                )
+        with self._naming_the_busy(timeout):
+            self.clock.advance(0, timeout=timeout)
+            while advance and self.clock.jump(timeout=deadline.left() or 0.0):
+                if deadline.passed:
+                    raise StillBusy
 
-    def _settle(self, deadline: Deadline, timeout: float) -> None:
-        if not self.clock.settle(deadline.left() or 0.0):
-            busy = [
-                f"{name} ({one.in_flight})" for name, one in self.manager.health().listeners.items() if one.in_flight
-            ]
+    @contextlib.contextmanager
+    def _naming_the_busy(self, timeout: float) -> Iterator[None]:
+        try:
+            yield
+        except StillBusy:
+            listeners = self.manager.health().listeners
+            busy = [f"{name} ({one.in_flight})" for name, one in listeners.items() if one.in_flight]
             raise HarnessError(
-                f"listeners are still busy after {timeout:g} s: {', '.join(busy) or 'none has an event'}; "
-                "does one wait for something that the test does later?"
-            )
+                f"after {timeout:g} s there is still something to do, here: {', '.join(busy) or 'between listeners'}; "
+                "does one wait for what the test does later, or do they send each other events for ever?"
+            ) from None
 
     def _check_started(self, call: str) -> None:
         if self._state != "started":
