@@ -25,6 +25,8 @@ from tests.integrations.django.project import Program, wait_until
 if TYPE_CHECKING:
     from tests.brokers.artemis import ArtemisBroker
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 FIRST = EXAMPLES / "django" / "first"
 MAKE, LOCAL, ARTEMIS, TEST, _DEMO = shell_blocks(DOCS / "django.rst")
 
@@ -123,7 +125,6 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     made.close()
 
 
-@pytest.mark.slow
 def test_the_first_event_without_a_broker(reader: Reader) -> None:
     """The page's project handles its event in the web process."""
     reader.type(LOCAL)
@@ -131,7 +132,6 @@ def test_the_first_event_without_a_broker(reader: Reader) -> None:
     reader.programs[0].wait_for("Ada owes 9.50 euros")
 
 
-@pytest.mark.slow
 @pytest.mark.artemis
 @pytest.mark.parametrize("reader", ["artemis"], indirect=True)
 def test_the_first_event_on_artemis(reader: Reader) -> None:
@@ -145,7 +145,6 @@ def test_the_first_event_on_artemis(reader: Reader) -> None:
     assert "stopped: Billing 1 handled" in listener.output
 
 
-@pytest.mark.slow
 def test_the_tests_of_the_page(reader: Reader) -> None:
     """The page's tests pass with its command."""
     pytest.importorskip("pytest_django")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
+from django.views.debug import SafeExceptionReporterFilter
 
 from aspyx_event import EventManager, event_listener
 from aspyx_event.exceptions import ConfigurationError
@@ -85,6 +86,15 @@ def test_all_wrong_settings_are_listed_at_once() -> None:
         "aspyx_event.E002",
         "aspyx_event.E003",
     ]
+
+
+def test_the_debug_page_hides_the_password() -> None:
+    """What Django shows of the settings when a view fails has no PASSWORD in it, but whatever is in the URL."""
+    shown = SafeExceptionReporterFilter().cleanse_setting(
+        "ASPYX_EVENT", {"URL": "amqp://localhost/", "USER": "me", "PASSWORD": "s3cret"}
+    )
+    assert shown["URL"] == "amqp://localhost/"
+    assert "s3cret" not in str(shown)
 
 
 def test_local_events_are_for_development() -> None:

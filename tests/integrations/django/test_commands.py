@@ -32,6 +32,7 @@ def project(artemis: ArtemisBroker, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.artemis
 def test_the_life_of_an_event_by_commands(project: Project) -> None:
     """It is sent, fails, is listed and shown, replayed, fails again, and is discarded; the broker is checked.

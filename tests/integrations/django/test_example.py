@@ -57,6 +57,7 @@ def place(browser: Browser, customer: str, euros: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("provider", ["local", "sqlite", pytest.param("artemis", marks=pytest.mark.artemis)])
 def test_a_person_clicks_through_the_shop(
     provider: str, request: pytest.FixtureRequest, browser: Browser, tmp_path: Path, pictures: Path

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from asgiref.sync import ThreadSensitiveContext
 from django.db import transaction
-from django.test import AsyncClient, TestCase
+from django.test import AsyncClient, TestCase, override_settings
 
 from aspyx_event import (
     CodecError,
@@ -165,6 +165,20 @@ def test_a_robust_send_that_fails_is_logged(sent: Sent, caplog: pytest.LogCaptur
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage() == "OrderPlaced (id order-13) was not sent after the commit, and is lost"
     assert "the broker is away" in str(record.exc_info)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """A process that cannot connect says so within SEND_TIMEOUT; what was committed stays, and its event is lost."""
+    pytest.importorskip("stomp")
+    with override_settings(ASPYX_EVENT={"URL": "stomp://127.0.0.1:9/", "SEND_TIMEOUT": 0.5}):
+        with pytest.raises(ProviderUnavailable, match="Connection refused"):
+            send_event(OrderPlaced(1))
+        with transaction.atomic():
+            Order.objects.create(number=1)
+            send_on_commit(OrderPlaced(1), id="order-1")
+    assert Order.objects.filter(number=1).exists()
+    assert "OrderPlaced (id order-1) was not sent after the commit, and is lost" in caplog.messages
 
 
 @pytest.mark.django_db(transaction=True)
