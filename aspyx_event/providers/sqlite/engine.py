@@ -39,6 +39,7 @@ _BATCH = 256
 _BATCH_BYTES = 8 * 1024 * 1024
 PATIENCE = 5.0
 """Seconds for which another process may hold the file before that counts as a lost connection."""
+_GAP = 0.02
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
@@ -280,8 +281,10 @@ class Engine:
             self._tasks = deque(task for task in self._tasks if not task.future.cancelled())
             hurry = self._ending is not None
         if hurry:
-            threading.Event().wait(0.05)
-        elif not isinstance(error, Busy):  # who is busy has waited already
+            threading.Event().wait(_GAP)
+        elif isinstance(error, Busy):  # it has waited already, with the lock that a fork waits for
+            self._interrupt.wait(_GAP)
+        else:
             self._interrupt.wait(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10)))
 
     def _found(self) -> None:

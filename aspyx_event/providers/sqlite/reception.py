@@ -50,7 +50,7 @@ class Consumer:
         self.credit = credit
         self.paused = False
         self.open = True
-        self.handing = threading.Lock()
+        self.handing = threading.RLock()  # who is called may close
         self.id = 0
         self.queue_id = 0
         self.unsettled = 0

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aspyx_event import Envelope, event, event_listener
+from aspyx_event import Delivery, Envelope, Subscription, event, event_listener
 from aspyx_event.envelope import CE_ID
 from aspyx_event.events import describe_event
 from aspyx_event.listeners import describe_listener
 from aspyx_event.provider import OnState
 from aspyx_event.providers.sqlite import SqliteProvider
-from aspyx_event.testing.conformance import Inbox
+from tests.unit.support import Collected
 
 DEADLINE = 30.0
 
@@ -47,6 +47,24 @@ ORDER, BILLING = describe_event(Order), describe_listener(billing)
 PASSING, WATCHING = describe_event(Passing), describe_listener(watching)
 
 
+class Inbox:
+    """The deliveries that one subscription was handed, unsettled. Not that of the suite, which needs pytest: processes
+    import this, and are started often."""
+
+    subscription: Subscription
+
+    def __init__(self) -> None:
+        self.receive: Collected[Delivery] = Collected()
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        return self.receive.items
+
+    def wait(self, count: int) -> list[Delivery]:
+        """The deliveries, as soon as there are ``count``."""
+        return self.receive.wait(count)
+
+
 @contextlib.contextmanager
 def started(
     path: Path, server_name: str = "test", *, on_state: OnState = lambda _state: None, **options: Any
@@ -63,9 +81,7 @@ def started(
 def listening(provider: SqliteProvider, listener: Any = BILLING, credit: int = 100) -> Inbox:
     """An inbox that reads the listener's queue."""
     inbox = Inbox()
-    inbox.subscription = provider.subscribe(  # type: ignore[attr-defined]
-        listener, inbox.receive, credit=credit, timeout=DEADLINE
-    )
+    inbox.subscription = provider.subscribe(listener, inbox.receive, credit=credit, timeout=DEADLINE)
     return inbox
 
 
