@@ -79,6 +79,7 @@ class Channel:
     up(link): on that thread, for each new connection, before ``link`` shows it; what it raises ends the attempt.
     ready(): on that thread, once ``link`` shows it.
     down(error, pause): on that thread, when a connection was lost or an attempt failed; ``pause`` None means lost.
+    idle(link): on that thread, now and then, at least every minute and with every heartbeat.
     first: done with the first connection, or failed when there is no hope for one.
     final: errors before the first connection that end it all. patience: seconds for the attempts until then.
     """
@@ -91,6 +92,7 @@ class Channel:
         up: Callable[[Link], None],
         ready: Callable[[], None],
         down: Callable[[BaseException, Optional[float]], None],
+        idle: Callable[[Link], None] = lambda _link: None,
         final: tuple[type[BaseException], ...] = HOPELESS,
         patience: float | None = None,
     ) -> None:
@@ -101,6 +103,7 @@ class Channel:
         self._up = up
         self._ready = ready
         self._down = down
+        self._idle = idle
         self._final = final
         # A little less, so that the attempt ends, and says in which phase, before whoever waits for it gives up.
         self._patience = Deadline(None if patience is None else patience * 0.95)
@@ -213,7 +216,7 @@ class Channel:
         if link is None:
             return
         while not self._stop.is_set() and self._recycle is not link and link.pump(_IDLE):
-            pass
+            self._idle(link)
         recycled = self._recycle is link and link.alive
         if self._stop.is_set():
             link.close(self._deadline)

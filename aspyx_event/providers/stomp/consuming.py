@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Callable, Optional
 
 from aspyx_event.exceptions import AttachRefused, ConfigurationError, ProviderError
@@ -9,6 +11,8 @@ from aspyx_event.providers.stomp.channel import HOPELESS, Channel, Opener
 from aspyx_event.providers.stomp.errors import as_provider_error
 from aspyx_event.providers.stomp.link import Link
 from aspyx_event.providers.stomp.subscription import StompSubscription
+
+logger = logging.getLogger(__name__)
 
 _REFUSALS = (AttachRefused, ConfigurationError)
 
@@ -27,20 +31,37 @@ def keep_attached(
 
     refused(subscription, error): the broker does not let us attach any more; None: now it does. report(error): the
     connection is lost; report(): it is there. All are called on the channel's thread.
+
+    A consumer that has got nothing for a while is made anew where the dialect says so. Artemis ends the consumer of a
+    message that it cannot convert, as it does some that were sent over AMQP, and tells nobody; its queue waits then.
     """
 
+    refreshed: Optional[Link] = None
+
     def up(link: Link) -> None:
-        if channel.first.done():
+        if channel.first.done() and refreshed is None:
             declare()
         subscription.attach(link, timeout=channel.left)
 
+    def idle(link: Link) -> None:
+        nonlocal refreshed
+        silence = subscription.dialect.silence
+        if silence is not None and subscription.waiting and time.monotonic() - link.message_at >= silence:
+            logger.debug("%s: no message for %.0f s, subscribing anew", name, silence)
+            refreshed = link
+            channel.recycle(link)
+
     def ready() -> None:
+        nonlocal refreshed
+        refreshed = None
         if subscription.refused:
             subscription.refused = False
             refused(subscription, None)
         report()
 
     def down(error: BaseException, _pause: Optional[float]) -> None:
+        nonlocal refreshed
+        refreshed = None
         subscription.detach()
         if subscription.closed or not channel.first.done():
             return
@@ -51,7 +72,7 @@ def keep_attached(
             report(as_provider_error(error))
 
     final = (*HOPELESS, AttachRefused)
-    channel = Channel(name, opener, up=up, ready=ready, down=down, final=final, patience=patience)
+    channel = Channel(name, opener, up=up, ready=ready, down=down, idle=idle, final=final, patience=patience)
     subscription.channel = channel
     channel.start()
     return channel

@@ -95,7 +95,8 @@ class Link:
         self._beat_every: float | None = None
         self._silence: float | None = None
         self._heartbeat = heartbeat
-        self._wrote_at = time.monotonic()
+        self._wrote_at = self.message_at = time.monotonic()
+        """``message_at``: when the last message came, or the connection was made."""
         self._wire = Wire(stream, name=name, put=self._outbox.put, on_frame=self._on_frame, on_end=self.end)
 
     # -- its beginning ---------------------------------------------------------------------------------------------
@@ -291,6 +292,7 @@ class Link:
 
     def _on_frame(self, command: str, headers: dict[str, str], body: bytes) -> None:
         if command == "MESSAGE":
+            self.message_at = time.monotonic()
             consumer = self._consumers.get(headers.get("subscription", ""))
             if consumer is not None:
                 consumer(headers, body)

@@ -142,6 +142,11 @@ class StompSubscription(Subscription):
         channel = self.channel
         return self.refused or (channel is not None and (channel.link is not None or channel.renewing))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is here, and a message might come at any time."""
+        return not (self._in_flight or self._buffer or self._closed or self._paused or self._aside)
+
     # -- the connection's thread -----------------------------------------------------------------------------------
 
     def attach(self, link: Link, *, timeout: float | None = None) -> None:

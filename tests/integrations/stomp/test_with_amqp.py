@@ -12,7 +12,11 @@ pytest.importorskip("proton")
 from aspyx_event.provider import Provider
 from aspyx_event.providers.amqp import AMQPProvider
 from aspyx_event.providers.stomp import StompProvider
-from tests.integrations.amqp.support import TIMEOUT, unique
+from aspyx_event.providers.stomp.dialects.artemis import ArtemisDialect
+from tests.faults.hostile.amqp_corpus import by_hand
+from tests.faults.hostile.amqp_sender import ACCEPTED, AMQPSender
+from tests.faults.pairs import Pair
+from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
 from tests.integrations.crossing import Crossing, Make
 
 if TYPE_CHECKING:
@@ -43,3 +47,23 @@ def make(artemis: ArtemisBroker) -> Iterator[Make]:
 @pytest.mark.parametrize(("sender", "receiver"), [("amqp", "stomp"), ("stomp", "amqp")])
 class TestOnArtemis(Crossing):
     """In both directions."""
+
+
+def test_a_message_that_ends_its_consumer(artemis: ArtemisBroker, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Artemis ends a STOMP consumer without a word over an AMQP message; what comes after it arrives all the same."""
+    monkeypatch.setattr(ArtemisDialect, "silence", 1.0)
+    sender, receiver = make("stomp"), make("stomp", heartbeat=1.0)
+    kind, inbox = an_event(), Inbox()
+    receiver.subscribe(a_listener(kind), inbox, credit=5, timeout=TIMEOUT)
+    hostile = AMQPSender(Pair("amqp", artemis), kind.name)
+    try:
+        for name in ("a described type", "a symbol", "a UUID"):
+            sent = hostile.send([message for message in by_hand() if message.kind == f"AMQP value: {name}"])
+            assert set(sent.values()) == {ACCEPTED}
+            before = len(inbox.deliveries)
+            sender.send(an_envelope(7), kind).result(TIMEOUT)
+            while "id-7" not in [delivery.read().id for delivery in inbox.deliveries[before:]]:
+                for delivery in inbox.wait(len(inbox.deliveries) + 1, 60):
+                    delivery.accept()
+    finally:
+        hostile.close()

@@ -34,6 +34,7 @@ class ArtemisDialect(Dialect):
 
     name: ClassVar[str] = "artemis"
     by_bytes: ClassVar[bool] = True
+    silence = 60.0
 
     _may_manage = True
 

@@ -38,6 +38,8 @@ class Dialect(ABC):
     releases_by_copy: ClassVar[bool] = False
     """Whether what is released goes to the end of its queue as a copy, and a NACK gives back what cannot be copied.
     Elsewhere a NACK loses the message."""
+    silence: Optional[float] = None
+    """Seconds without a message after which to subscribe anew: the broker may have ended a consumer without a word."""
     by_bytes: ClassVar[bool] = False
     """Whether the broker's flow control counts bytes, not messages."""
 
