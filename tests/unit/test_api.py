@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-import types
+from pathlib import Path
 
 import pytest
 
@@ -12,16 +13,29 @@ from tests.unit.support import run_script
 
 
 def test_all_is_what_the_package_offers() -> None:
-    """``__all__`` is sorted, and exactly what the package offers, apart from its modules."""
-    offered = {
-        name
-        for name, value in vars(aspyx_event).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    """``__all__`` is sorted, and what the package offers, apart from providers whose packages may be missing; type
+    checkers see the same names, from the same modules."""
+    others = {"AMQPProvider", "AMQProvider", "SqliteProvider", "StompProvider"}
+    assert aspyx_event.__all__ == sorted(set(aspyx_event._MODULES) - others)
+    assert set(aspyx_event._MODULES) <= set(dir(aspyx_event))
+    source = ast.parse(Path(str(aspyx_event.__file__)).read_text())
+    [checked] = [node for node in source.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: node.module for node in checked.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    offered -= {"annotations", "TYPE_CHECKING", "Any"}
-    assert set(aspyx_event.__all__) | {"AMQPProvider", "AMQProvider", "SqliteProvider", "StompProvider"} >= offered
-    assert set(aspyx_event.__all__) <= offered
-    assert aspyx_event.__all__ == sorted(aspyx_event.__all__)
+    assert seen == aspyx_event._MODULES
+
+
+def test_names_are_imported_on_their_first_use() -> None:
+    """The package alone imports nothing; a name is the one of its module, and looked up once."""
+    code = """
+import sys, aspyx_event
+print([name for name in sys.modules if name.startswith("aspyx_event.") or name == "pydantic"])
+from aspyx_event import event
+import aspyx_event.events
+print(event is aspyx_event.events.event, "event" in vars(aspyx_event))
+"""
+    assert run_script(code).stdout == "[]\nTrue True\n"
 
 
 def test_every_exception_is_at_the_top() -> None:
