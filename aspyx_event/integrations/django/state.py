@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings as project
@@ -83,18 +83,17 @@ def make_manager(settings: Settings) -> EventManager:
     return complete.make_manager(make_registry(settings))
 
 
-def get_manager(*, start: bool = False, listen: Optional[bool] = None) -> EventManager:
+def get_manager(*, start: bool = False) -> EventManager:
     """This process's manager: for ``health()``, ``describe()``, ``dead_letters()``, ``replay()``. Thread-safe.
 
     start: True starts it, as the first send does, if it was not: needed for what asks the broker. It takes at most the
-    setting ``START_TIMEOUT``, 30 s, and raises what ``EventManager.start`` raises. listen: with ``start``, whether it
-    listens, instead of what the setting ``LISTEN`` says; a manager that runs stays as it is.
+    setting ``START_TIMEOUT``, 30 s, and raises what ``EventManager.start`` raises.
 
     After a fork the child gets one of its own. Raises ConfigurationError when ``ASPYX_EVENT`` is wrong, or when
     events and listeners do not fit each other.
     """
     lazy = current().lazy
-    return lazy.start(listen=listen) if start else lazy.get()
+    return lazy.start() if start else lazy.get()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,12 +25,9 @@ pytest.importorskip("selenium")
 EXAMPLE = ROOT / "docs" / "examples" / "django" / "shop"
 
 
-@contextmanager
-def demo(directory: Path, url: str = "") -> Iterator[tuple[str, Program]]:
-    """``python manage.py demo``: its address, and itself. It ends well."""
-    (port,) = free_ports(1)
-    environment = {
-        **os.environ,
+def _environment(directory: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ASPYX_EVENT")},
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -36,8 +35,13 @@ def demo(directory: Path, url: str = "") -> Iterator[tuple[str, Program]]:
         "SHOP_DATA": str(directory),
         "DJANGO_SETTINGS_MODULE": "shop.settings",
     }
-    if url:
-        environment["ASPYX_EVENT_URL"] = url
+
+
+@contextmanager
+def demo(directory: Path, url: str = "") -> Iterator[tuple[str, Program]]:
+    """``python manage.py demo``: its address, and itself. It ends well."""
+    (port,) = free_ports(1)
+    environment = {**_environment(directory), "ASPYX_EVENT_URL": url} if url else _environment(directory)
     server = Program([sys.executable, "manage.py", "demo", f"{HOST}:{port}"], cwd=EXAMPLE, environment=environment)
     try:
         server.wait_for(f"open http://{HOST}:{port}/")
@@ -68,7 +72,7 @@ def test_a_person_clicks_through_the_shop(
         pytest.importorskip("proton")
         broker: Any = request.getfixturevalue("artemis").start()
         url = f"amqp://{broker.user}:{broker.password}@{broker.host}:{broker.amqp_port}/"
-    with demo(tmp_path, url) as (address, server):
+    with demo(tmp_path, url) as (address, _):
         browser.open(address)
         place(browser, "Ada", 20)
         browser.wait_for("#orders tr:nth-child(2)", "Ada 20 billed")
@@ -87,17 +91,30 @@ def test_a_person_clicks_through_the_shop(
         browser.wait_for("#orders tr:nth-child(2)", "Grace 35 billed")
         browser.wait_for("#failed", "none")
         processes = {row.split()[-1] for row in browser.text.splitlines() if row.split()[-2:-1] == ["billed"]}
+        [page] = re.findall(r"This page comes from process (\d+)", browser.text)
+        assert (processes == {page}) == (provider == "local")
         assert len(processes) == 1
-        assert (str(server.process.pid) in processes) == (provider == "local")
+
+
+@pytest.mark.slow
+def test_a_port_that_is_in_use(tmp_path: Path) -> None:
+    """The demo says so, and takes the process that listens with it."""
+    with socket.create_server((HOST, 0)) as taken:
+        command = [sys.executable, "manage.py", "demo", f"{HOST}:{taken.getsockname()[1]}"]
+        server = Program(command, cwd=EXAMPLE, environment=_environment(tmp_path))
+        try:
+            assert server.process.wait(60) == 1
+            server.wait_for("That port is already in use")  # also the end of all that it started: the pipe is closed
+        finally:
+            server.close()
+    assert "listening" not in server.output or "stopped: Billing 0 handled" in server.output
 
 
 def test_its_migrations_are_complete(tmp_path: Path) -> None:
     """The example's models and migrations agree, and its settings pass the checks."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "SHOP_DATA": str(tmp_path)}
-    environment["DJANGO_SETTINGS_MODULE"] = "shop.settings"
     for command in (["makemigrations", "--check", "--dry-run"], ["check"]):
         done = subprocess.run(
             [sys.executable, "-W", "error", "manage.py", *command],
-            cwd=EXAMPLE, env=environment, capture_output=True, text=True, check=False, timeout=60,
+            cwd=EXAMPLE, env=_environment(tmp_path), capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

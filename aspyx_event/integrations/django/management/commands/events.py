@@ -120,7 +120,7 @@ class Command(BaseCommand):
     def _listen_in_a_thread(self) -> None:
         autoreload.raise_last_exception()
         try:
-            manager = state.get_manager(start=True, listen=True)
+            manager = state.current().lazy.start(listen=True)
             self.stdout.write(f"{manager.describe()}\n\nlistening; Ctrl-C ends it, a change of the code starts it anew")
         except EventError as error:
             self.stderr.write(f"{error}\nwaiting for a change of the code")

@@ -1,5 +1,6 @@
 """``python manage.py demo``: everything with one command."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -11,23 +12,29 @@ from aspyx_event.integrations.django import get_manager
 
 
 class Command(BaseCommand):
-    help = "Make the tables, start a process that listens, and the web server. Ctrl-C ends both."
+    help = "Make the tables, start a web server, and a process that listens. Ctrl-C ends both."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("address", nargs="?", default="127.0.0.1:8000", help="host:port, by default %(default)s")
 
     def handle(self, *args: object, address: str, **options: object) -> None:
         call_command("migrate", verbosity=0)
-        listener = None
+        commands = [["runserver", "--noreload", address]]
         if get_manager().provider.capabilities.cross_process:  # with local://, the web server handles events itself
-            # In a session of its own, so that Ctrl-C reaches it once, through us.
-            command = [sys.executable, sys.argv[0], "events", "listen"]
-            listener = subprocess.Popen(command, start_new_session=True)
+            commands.append(["events", "listen"])
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         self.stdout.write(f"open http://{address}/ in a browser")
+        # In sessions of their own: Ctrl-C ends them through us, and in good order.
+        started = [
+            subprocess.Popen([sys.executable, sys.argv[0], *command], start_new_session=True) for command in commands
+        ]
+        code = 0
         try:
-            call_command("runserver", address, use_reloader=False)
+            with contextlib.suppress(KeyboardInterrupt):
+                code = started[0].wait()
         finally:
-            if listener is not None:
-                listener.terminate()
-                listener.wait(40)
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(40)
+        sys.exit(code)
