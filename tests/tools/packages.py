@@ -14,7 +14,10 @@ _STRANGER = ROOT / "docs" / "examples" / "onefile"
 _SOME = "arrives_once or processes_compete or events_wait or back_unchanged or exhausted or replay_reaches or the_url"
 """Tests of the conformance suite, by parts of their names; tests/docs runs all of them."""
 _ALONE = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
-_IMPORT = "import sys, aspyx_event as a; sys.exit(a.__file__ if not a.__file__.startswith(sys.argv[1]) else 0)"
+_IMPORT = (
+    "import sys, aspyx_event as a; from aspyx_event import *; "
+    "sys.exit(a.__file__ if not a.__file__.startswith(sys.argv[1]) else 0)"
+)
 
 
 def check_packages(environment: Environment, directory: Path) -> int:
