@@ -209,6 +209,7 @@ def test_failed_events_are_found_and_mended(shop: tuple[Shop, int]) -> None:
         at.wait_for_list(everything)
         assert at.listed("--listener", "shipping") == [("order-1", "shipping"), ("order-2", "shipping")]
         assert at.listed("--type", "Ordered", "--since", "1h", "--limit", "3", "--listener", "nobody") == []
+        assert len(at.listed("--limit", "1")) == 1
         [shown] = json.loads(at.run("errors", "show", "order-2", "--listener", "billing", "--json"))
         assert (shown["body"], shown["headers"]["tenant"]) == ('{"id":2,"note":"ü"}', "t")
         assert "billing does not answer" in at.run("errors", "show", "order-2")
