@@ -32,14 +32,14 @@ class Desk:
         except FutureTimeout as error:
             task.future.cancel()
             raise ProviderUnavailable(
-                f"sqlite: {self.engine.file.path!r} did not answer within {timeout:g} s: another program keeps it "
-                "locked, or the disk is slow"
+                f"sqlite: {self.engine.file.path!r} did not answer within {timeout:g} s: "
+                f"{self.engine.trouble or 'the disk is slow, or much is waiting'}"
             ) from error
 
     def store(
-        self, message: Message, due: Optional[float], target: Callable[[Transaction], list[int]]
+        self, message: Message, due: Optional[float], target: Callable[[Transaction], list[int]], *, fresh: bool = True
     ) -> Confirmation[None]:
-        """Put a message into the queues that ``target`` finds."""
+        """Put a message into the queues that ``target`` finds. ``fresh``: it is no copy of one that will go."""
 
         def work(transaction: Transaction) -> None:
             queues = target(transaction)
@@ -48,7 +48,7 @@ class Desk:
                 transaction.filled.update(queues)
 
         size = len(message.body) + len(message.headers)
-        task = Task(work, durable=bool(message.durable), stores=True, size=size)
+        task = Task(work, durable=bool(message.durable), stores=True, fresh=fresh, size=size)
         self.engine.post(task)
         return task.future
 
@@ -63,7 +63,7 @@ class Desk:
                 raise SendRejected(f"sqlite: there is no queue {destination!r}: nobody declared it, or it is removed")
             return [queue]
 
-        return self.store(message, time.time() + delay if delay > 0 else None, target)
+        return self.store(message, time.time() + delay if delay > 0 else None, target, fresh=False)
 
     def settle(self, session: Session, consumer: Optional[Consumer], entry: Entry, *, back: bool) -> None:
         """An entry is done with, or goes ``back`` to its place."""

@@ -67,6 +67,8 @@ class Engine:
         self.pid = os.getpid()
         self.file = DatabaseFile(os.path.abspath(settings.path), attendant.lost)
         self._failures = 0
+        self.trouble = ""
+        """Why the last transaction failed; empty: it did not."""
         self._singly = 0
         self._blocked_since: Optional[float] = None
         self._down: Optional[ProviderError] = None
@@ -216,6 +218,7 @@ class Engine:
                 ports = tables.ports(transaction.filled, transaction.session)
                 connection.execute("COMMIT")
             except BaseException:
+                self._attendant.rolled_back()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -225,15 +228,28 @@ class Engine:
         return transaction
 
     def _work(self, connection: sqlite3.Connection, transaction: Transaction, batch: Sequence[Task]) -> None:
+        free = self.file.free + transaction.tables.unused if any(task.fresh for task in batch) else 0
         limited = self._settings.max_size is not None and any(task.stores for task in batch)
         if limited:  # reading and settling need a little room, too, and have to go on
             limit_size(connection, self._settings.max_size)
         try:
             for task in batch:
-                self._do(task, transaction)
+                free -= 2 * task.size  # in the journal, and later in the file
+                if task.fresh and free < self._settings.min_free:
+                    self._refuse(task, transaction)
+                else:
+                    self._do(task, transaction)
         finally:
             if limited:
                 limit_size(connection, None)
+
+    def _refuse(self, task: Task, transaction: Transaction) -> None:
+        """A disk that is full to the last byte lets nobody handle what is in the file: that needs room, too."""
+        error = SendRejected(
+            f"sqlite: the disk of {self.file.path!r} is nearly full, and min_free={self._settings.min_free} bytes "
+            "are kept for handling what is there: make room, or wait until events are handled"
+        )
+        transaction.after.append(lambda: fail(task.future, error))
 
     @staticmethod
     def _do(task: Task, transaction: Transaction) -> None:
@@ -272,6 +288,7 @@ class Engine:
         if self._blocked_since is None:
             self._blocked_since = now
         self._failures += 1
+        self.trouble = str(error)
         if not isinstance(error, (Busy, Full)):
             self._disconnect()
         if self._down is None and (not isinstance(error, Busy) or now - self._blocked_since >= PATIENCE):
@@ -290,6 +307,7 @@ class Engine:
     def _found(self) -> None:
         self._failures = 0
         self._blocked_since = None
+        self.trouble = ""
         if self._down is not None:
             self._down = None
             self._changed(None)

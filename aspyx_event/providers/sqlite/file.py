@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -47,6 +48,14 @@ class DatabaseFile:
         self._seen = found
         self._checked = time.monotonic()
         return self._connection
+
+    @property
+    def free(self) -> int:
+        """Bytes that the disk has left."""
+        try:
+            return shutil.disk_usage(os.path.dirname(self.path)).free
+        except OSError:  # the folder is gone, which shows elsewhere
+            return 0
 
     def disconnect(self) -> None:
         """Close the connection; the next ``connect`` opens another."""

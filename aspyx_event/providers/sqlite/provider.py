@@ -66,8 +66,9 @@ class SqliteProvider(Provider):
         error_queue: Optional[str] = None,
         poll: float = 1.0,
         max_size: Optional[int] = None,
+        min_free: int = SqliteSettings.min_free,
     ) -> None:
-        self._settings = SqliteSettings(path, server_name, prefix, error_queue, poll, max_size)
+        self._settings = SqliteSettings(path, server_name, prefix, error_queue, poll, max_size, min_free)
         self._naming = self._settings.naming
         self._on_state: OnState = lambda _state: None
         self._desk: Optional[Desk] = None

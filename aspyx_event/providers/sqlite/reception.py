@@ -77,6 +77,8 @@ class Reception:
         self._identity = own_identity()
         self._watch = Watch(self._identity, step=poll, lease=LEASE)
         self.session: Optional[Session] = None
+        self._young = False
+        """Whether the session is not committed yet."""
         self.needed = False
         """Whether this process reads at all; set by any thread."""
         self.declared: dict[str, Optional[float]] = {}
@@ -138,6 +140,15 @@ class Reception:
                 consumer.flagged = True
             if consumer.flagged and consumer.room:
                 self._claim(transaction, session, consumer)
+
+    def rolled_back(self) -> None:
+        """See Attendant: a session that was opened in it is not there."""
+        if self._young:
+            self._grown()
+            self._lose()
+
+    def _grown(self) -> None:
+        self._young = False
 
     def finish(self, transaction: Transaction) -> None:
         """See Attendant: what is held goes back, and counts as no delivery."""
@@ -248,7 +259,8 @@ class Reception:
             if queue is not None:
                 consumer.queue_id, consumer.flagged = queue, True
                 consumer.id = tables.add_consumer(identifier, queue)
-        self.session = Session(identifier)  # should this transaction fail, the next one finds that it is not open
+        self.session, self._young = Session(identifier), True
+        transaction.after.append(self._grown)
 
     def _tell(self, name: str, declare: Callable[[], int]) -> None:
         try:

@@ -12,7 +12,7 @@ from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 
 _SHAPES = "sqlite:///relative.db or sqlite:////absolute/path.db"
-_NUMBERS = {"poll": float, "max_size": int}
+_NUMBERS = {"poll": float, "max_size": int, "min_free": int}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class SqliteSettings:
     error_queue: instead of the one that the prefix gives.
     poll: seconds after which events of other processes are found at the latest, where their wake-up calls do not come
     through (containers with networks of their own). max_size: bytes that the file may have; a send that needs more is
-    rejected. None: as much as the disk has.
+    rejected. None: as much as the disk has. min_free: bytes that the disk keeps; with less, sends are rejected, so that
+    what is in the file can still be handled.
 
     Raises ConfigurationError that names the option.
     """
@@ -35,6 +36,7 @@ class SqliteSettings:
     error_queue: Optional[str] = None
     poll: float = 1.0
     max_size: Optional[int] = None
+    min_free: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
         try:
@@ -56,6 +58,8 @@ class SqliteSettings:
         size = self.max_size
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1024 * 1024):
             raise ConfigurationError(f"SqliteProvider(max_size={size!r}): a number of bytes, a mebibyte or more")
+        if isinstance(self.min_free, bool) or not isinstance(self.min_free, int) or self.min_free < 0:
+            raise ConfigurationError(f"SqliteProvider(min_free={self.min_free!r}): a number of bytes, zero or more")
 
     @property
     def naming(self) -> Naming:

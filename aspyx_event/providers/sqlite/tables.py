@@ -235,6 +235,12 @@ class Tables:
 
     # -- housekeeping ----------------------------------------------------------------------------------------------
 
+    @property
+    def unused(self) -> int:
+        """Bytes in the file that can be used again."""
+        pages, size = (self._execute(f"PRAGMA {one}").fetchone()[0] for one in ("freelist_count", "page_size"))
+        return int(pages) * int(size)
+
     def tidy(self, now: float) -> list[str]:
         """Remove queues that nobody reads for too long, and expired events; give pages back. The queues' names."""
         idle = "linger IS NOT NULL AND idle_since IS NOT NULL AND idle_since + linger <= ?"

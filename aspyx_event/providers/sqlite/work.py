@@ -25,13 +25,18 @@ class Transaction:
 
 @dataclass(eq=False)
 class Task:
-    """Work inside a transaction. ``durable``: its commit waits for the disk. ``stores``: it may be refused for want of
-    room. ``size``: bytes that it writes. ``undo``: called with the result when its waiter has given up meanwhile."""
+    """Work inside a transaction.
+
+    durable: its commit waits for the disk. stores: it may be refused for want of room; fresh: also when the disk has
+    too little left for handling what is in the file already. size: bytes that it writes. undo: called with the result
+    when its waiter has given up meanwhile.
+    """
 
     work: Callable[[Transaction], Any]
     future: Future[Any] = field(default_factory=Future)
     durable: bool = False
     stores: bool = False
+    fresh: bool = False
     size: int = 0
     undo: Optional[Callable[[Any], None]] = None
 
@@ -54,6 +59,9 @@ class Attendant(Protocol):
 
     def end(self, transaction: Transaction) -> None:
         """Last in every transaction."""
+
+    def rolled_back(self) -> None:
+        """The transaction that began last has failed."""
 
     def finish(self, transaction: Transaction) -> None:
         """In the last transaction."""

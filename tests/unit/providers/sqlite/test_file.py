@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from aspyx_event import ConfigurationError, LifecycleError, ProviderState, ProviderUnavailable, SendRejected
-from aspyx_event.providers.sqlite import SqliteProvider, engine
+from aspyx_event.providers.sqlite import SqliteProvider, SqliteSettings, engine
+from aspyx_event.providers.sqlite.file import DatabaseFile
 from aspyx_event.timing import Deadline
 from tests.unit.providers.sqlite.support import (
     BILLING,
@@ -185,6 +186,24 @@ def test_a_full_file(tmp_path: Path) -> None:
             inbox.wait(number + 1)[number].accept()
         send(provider, 10, b"x" * 100_000)
         inbox.wait(stored + 5)
+
+
+def test_a_disk_with_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less than min_free on the disk sends are rejected; what is there is handled, retried and laid aside."""
+    with started(tmp_path / "events.db") as provider:
+        inbox = listening(provider)
+        send(provider, 2)
+        monkeypatch.setattr(DatabaseFile, "free", SqliteSettings.min_free - 1)
+        refused = provider.send(envelope(), ORDER).exception(DEADLINE)
+        assert isinstance(refused, SendRejected)
+        assert f"min_free={64 * 1024 * 1024} bytes are kept" in str(refused)
+        first, second = inbox.wait(2)
+        first.accept()
+        second.forward(provider.error_queue, {}).result(DEADLINE)
+        second.accept()
+        assert len(list(provider.browse(provider.error_queue, timeout=DEADLINE))) == 1
+        monkeypatch.undo()
+        send(provider, 1)
 
 
 def test_a_file_that_was_removed(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_paths(url: str, path: str) -> None:
 
 def test_options() -> None:
     """Options of the URL are those of the provider, numbers among them."""
-    url = "sqlite:///e.db?server_name=web-{pid}&prefix=shop&error_queue=dead&poll=0.5&max_size=2000000"
+    url = "sqlite:///e.db?server_name=web-{pid}&prefix=shop&error_queue=dead&poll=0.5&max_size=2000000&min_free=0"
     assert arguments_from_url(url) == {
         "path": "e.db",
         "server_name": "web-{pid}",
@@ -41,6 +41,7 @@ def test_options() -> None:
         "error_queue": "dead",
         "poll": 0.5,
         "max_size": 2_000_000,
+        "min_free": 0,
     }
     assert provider_from_url(url).error_queue == "dead"
     assert provider_from_url("sqlite:///e.db?prefix=shop").error_queue == "shop.error"
@@ -82,6 +83,7 @@ def test_what_is_wrong_with_a_url(url: str, message: str) -> None:
         {"path": "a.db", "poll": True},
         {"path": "a.db", "poll": "1"},
         {"path": "a.db", "max_size": 2.5e9},
+        {"path": "a.db", "min_free": -1},
         {"path": "a.db", "server_name": " "},
         {"path": "a.db", "error_queue": "a b"},
     ],
