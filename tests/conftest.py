@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 settings.register_profile("aspyx", deadline=None)  # a busy machine is no failure
 settings.load_profile("aspyx")
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell; the programs of tests inherit it
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell; programs of tests inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
