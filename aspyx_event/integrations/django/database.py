@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import close_old_connections, connections, reset_queries
@@ -28,12 +29,33 @@ class DatabaseConnections(EnvelopePipeline):
             with _thread_for_coroutines():
                 self.proceed_handle(envelope, event_listener_descriptor)
         finally:
-            close_old_connections()
+            _close_old()
 
 
 def close_after(_outcome: Outcome) -> None:
     """An observer, the last one: exception handlers and other observers may have used the database as well."""
+    _close_old()
+
+
+_kept: dict[int, Any] = {}
+"""By id: the connections that workers keep open for their next event, by CONN_MAX_AGE."""
+
+
+def _close_old() -> None:
     close_old_connections()
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None and not connection.in_atomic_block:
+            _kept[id(connection)] = connection
+        else:
+            _kept.pop(id(connection), None)
+
+
+def close_kept() -> None:
+    """After the end of the manager: its threads are gone, and nobody else would close what they kept."""
+    while _kept:
+        _, connection = _kept.popitem()
+        connection.inc_thread_sharing()
+        connection.close()
 
 
 @contextlib.contextmanager

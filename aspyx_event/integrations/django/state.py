@@ -14,7 +14,7 @@ from django.conf import settings as project
 from django.utils.module_loading import module_has_submodule
 
 from aspyx_event.codec import JsonCodec
-from aspyx_event.integrations.django.database import DatabaseConnections, close_after
+from aspyx_event.integrations.django.database import DatabaseConnections, close_after, close_kept
 from aspyx_event.integrations.lazy import LazyManager
 from aspyx_event.integrations.settings import WHERE, Settings
 from aspyx_event.manager import EventManager
@@ -60,6 +60,7 @@ def forget() -> None:
     state = _made.pop(WHERE, None)
     if state is not None:
         state.lazy.stop(state.settings.stop_timeout)
+        close_kept()
 
 
 def raw_settings() -> Any:

@@ -23,7 +23,7 @@ from aspyx_event import (
     event_listener,
 )
 from aspyx_event.integrations.django import state
-from aspyx_event.integrations.django.database import DatabaseConnections, close_after
+from aspyx_event.integrations.django.database import DatabaseConnections, close_after, close_kept
 from tests.integrations.django.shop.orders.events import OrderPlaced
 from tests.integrations.django.shop.orders.models import Order
 
@@ -109,6 +109,19 @@ def test_a_connection_lives_as_long_as_the_settings_say(monkeypatch: pytest.Monk
                 monkeypatch.setitem(wrapper.settings_dict, "CONN_MAX_AGE", 0)
     assert natives[0] is not None
     assert natives == [natives[0]] * 3 + [None]
+
+
+def test_kept_connections_are_closed_with_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker keeps for its next event is closed when there is none any more, though its thread is gone."""
+    monkeypatch.setitem(connections["default"].settings_dict, "CONN_MAX_AGE", None)
+    with outcomes_of(storing) as (manager, outcome):
+        manager.send_event(OrderPlaced(1))
+        assert outcome().result is Result.HANDLED
+        wrapper = OPEN.get(timeout=PATIENCE)
+    assert wrapper.connection is not None
+    close_kept()
+    assert wrapper.connection is None
+    assert Order.objects.count() == 1, "this thread's own connection is another one"
 
 
 def test_async_listeners_do_not_wait_for_each_other() -> None:

@@ -160,6 +160,7 @@ def test_a_database_that_ends_connections(project: Project) -> None:
     wait_until("all bookings", lambda: booked(project) == list(range(1, 12)))
     assert listener.end() == 0, listener.output
     assert "in the error queue" not in listener.output
+    assert "ResourceWarning" not in listener.output, "kept connections are closed at the end"
 
 
 @pytest.mark.parametrize("project", [ON_ARTEMIS], indirect=True)

@@ -24,6 +24,7 @@ from aspyx_event.cli.screen import PlainScreen, Screen, screen_for_output
 from aspyx_event.exceptions import CodecError, ConfigurationError, EventError
 from aspyx_event.integrations.django import state
 from aspyx_event.integrations.django.arguments import add_actions, selection_of
+from aspyx_event.integrations.django.database import close_kept
 from aspyx_event.manager import EventManager
 from aspyx_event.registry import EventRegistry
 
@@ -51,7 +52,9 @@ class Command(BaseCommand):
         if autoreload:
             self._listen_and_reload()
             return OK
-        return listen(state.get_manager(), self._screen(), stop_timeout=settings.stop_timeout, as_json=as_json)
+        code = listen(state.get_manager(), self._screen(), stop_timeout=settings.stop_timeout, as_json=as_json)
+        close_kept()
+        return code
 
     def _send(self, *, event: str, body: str, header: list[str], timeout: float, **options: Any) -> int:
         names = ("key", "delay", "ttl", "id", "as_json")
