@@ -63,6 +63,16 @@ class Consumer:
         """How many further entries it takes."""
         return max(0, self.credit - self.unsettled) if self.open and not self.paused else 0
 
+    @property
+    def due(self) -> bool:
+        """Whether the time of a delayed entry has come."""
+        return self.next_due is not None and self.next_due <= time.time()
+
+    @property
+    def expectant(self) -> bool:
+        """Whether to look into its queue."""
+        return self.flagged or self.due
+
 
 class Reception:
     """The engine's attendant. ``poll``: seconds between two looks; ``refused``: hears of queues that cannot be read."""
@@ -93,23 +103,30 @@ class Reception:
         if not self.needed:
             return False
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + self._poll
-            self.flag()
-            self._dead = self._watch.dead(tables.sessions(self._id))
-            if not self._in_order(tables):
-                self._lose()
+        self._look(tables, now)
         if self.session is None or self._dead or now >= min(self._next_beat, self._next_housekeeping):
             return True
         for consumer in self.consumers:
-            if consumer.flagged and consumer.room:
+            if consumer.expectant and consumer.room:
                 waiting, consumer.next_due = tables.outlook(consumer.queue_id)
-                consumer.flagged = waiting or (consumer.next_due is not None and consumer.next_due <= time.time())
+                consumer.flagged = waiting or consumer.due
         return any(consumer.flagged and consumer.room for consumer in self.consumers)
+
+    def _look(self, tables: Tables, now: float) -> None:
+        """Every ``poll`` seconds: for the dead, and for what nobody called about. Also while tasks never end."""
+        if now < self._next_look:
+            return
+        self._next_look = now + self._poll
+        self.flag()
+        self._dead = self._watch.dead(tables.sessions(self._id))
+        if not self._in_order(tables):
+            self._lose()
 
     def begin(self, transaction: Transaction) -> None:
         """See Attendant."""
         tables, now = transaction.tables, time.monotonic()
+        if self.needed:
+            self._look(tables, now)
         if self.session is not None and not tables.is_open(self.session.id):
             logger.warning("sqlite: the lease of %s ended while it gave no sign of life", self._server_name)
             self._lose()
@@ -138,7 +155,7 @@ class Reception:
         for consumer in self.consumers:
             if consumer.queue_id in transaction.filled:
                 consumer.flagged = True
-            if consumer.flagged and consumer.room:
+            if consumer.expectant and consumer.room:
                 self._claim(transaction, session, consumer)
 
     def rolled_back(self) -> None:
@@ -173,7 +190,7 @@ class Reception:
         pause = min(self._next_look, self._next_beat) - time.monotonic()
         for consumer in self.consumers:
             if consumer.room:
-                if consumer.flagged:
+                if consumer.expectant:
                     return _AGAIN
                 if consumer.next_due is not None:
                     pause = min(pause, consumer.next_due - time.time())
