@@ -9,14 +9,15 @@ import pytest
 
 pytest.importorskip("proton")
 
-from aspyx_event.provider import Provider
+from aspyx_event.envelope import CE_ID, Envelope
+from aspyx_event.provider import Delivery, Provider
 from aspyx_event.providers.amqp import AMQPProvider
 from aspyx_event.providers.stomp import StompProvider
 from aspyx_event.providers.stomp.dialects.artemis import ArtemisDialect
 from tests.faults.hostile.amqp_corpus import by_hand
 from tests.faults.hostile.amqp_sender import ACCEPTED, AMQPSender
 from tests.faults.pairs import Pair
-from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_envelope, an_event, unique
+from tests.integrations.amqp.support import TIMEOUT, Inbox, a_listener, an_event, unique
 from tests.integrations.crossing import Crossing, Make
 
 if TYPE_CHECKING:
@@ -54,16 +55,20 @@ def test_a_message_that_ends_its_consumer(artemis: ArtemisBroker, make: Make, mo
     monkeypatch.setattr(ArtemisDialect, "silence", 1.0)
     sender, receiver = make("stomp"), make("stomp", heartbeat=1.0)
     kind, inbox = an_event(), Inbox()
-    receiver.subscribe(a_listener(kind), inbox, credit=5, timeout=TIMEOUT)
+
+    def take(delivery: Delivery) -> None:
+        inbox(delivery)
+        delivery.accept()
+
+    receiver.subscribe(a_listener(kind), take, credit=5, timeout=TIMEOUT)
     hostile = AMQPSender(Pair("amqp", artemis), kind.name)
     try:
         for name in ("a described type", "a symbol", "a UUID"):
             sent = hostile.send([message for message in by_hand() if message.kind == f"AMQP value: {name}"])
             assert set(sent.values()) == {ACCEPTED}
-            before = len(inbox.deliveries)
-            sender.send(an_envelope(7), kind).result(TIMEOUT)
-            while "id-7" not in [delivery.read().id for delivery in inbox.deliveries[before:]]:
-                for delivery in inbox.wait(len(inbox.deliveries) + 1, 60):
-                    delivery.accept()
+            sender.send(Envelope(b"{}", {CE_ID: f"after {name}"}), kind).result(TIMEOUT)
+            came = list(inbox.deliveries)
+            while f"after {name}" not in [delivery.read().id for delivery in came]:
+                came = inbox.wait(len(came) + 1, 60)
     finally:
         hostile.close()
