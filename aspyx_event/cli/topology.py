@@ -33,24 +33,25 @@ KINDS = ("artemis", "rabbitmq")
 def topology() -> None:
     """What a broker has to hold for the events and listeners of a module.
 
-    MODULE is the dotted name of a module or package; it is imported, and searched with all its sub-modules.
+    MODULE is the dotted name of a module or package; it is imported, and searched with all its sub-modules. It is what
+    --app is.
     """
 
 
 @topology.command()
-@click.argument("module", metavar="MODULE")
-@broker_options(app=False)
+@click.argument("module", metavar="[MODULE[:NAME]]", required=False)
+@broker_options()
 @as_json
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 when nothing is known to be wrong.")
 @timeout
-def check(module: str, chosen: Settings, as_json: bool, allow_unknown: bool, timeout: float) -> int:
+def check(module: Optional[str], chosen: Settings, as_json: bool, allow_unknown: bool, timeout: float) -> int:
     """Compare a running broker with what MODULE needs. Creates nothing.
 
     Exit codes: 0 all there; 1 something is missing, differs, or could not be checked; 2 wrong usage; 3 the broker
     could not be asked.
     """
-    url = chosen.full_url
-    registry, provider = registry_of(module), provider_from_url(url)
+    app, url = _app(module, chosen), chosen.full_url
+    registry, provider = registry_of(app), provider_from_url(url)
     differences = compare(provider, _targets(provider, registry, url), running=False, timeout=timeout)
     if as_json:
         click.echo(json.dumps([difference.to_dict() for difference in differences], indent=2))
@@ -64,14 +65,14 @@ def check(module: str, chosen: Settings, as_json: bool, allow_unknown: bool, tim
 
 
 @topology.command()
-@click.argument("module", metavar="MODULE")
-@broker_options(app=False)
+@click.argument("module", metavar="[MODULE[:NAME]]", required=False)
+@broker_options()
 @click.option("--broker", type=click.Choice(KINDS), help="Its kind; then no connection is made.")
 @click.option("--format", "form", type=click.Choice(KINDS), help="Of the configuration; by default the broker's own.")
 @click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write.")
 @timeout
 def export(
-    module: str,
+    module: Optional[str],
     chosen: Settings,
     broker: Optional[str],
     form: Optional[str],
@@ -84,12 +85,12 @@ def export(
     A prefix or an error queue comes from the options of the URL; without a URL, there is none, and RabbitMQ's
     definitions are those for AMQP, which serve STOMP too.
     """
-    kind = broker or form
+    app, kind = _app(module, chosen), broker or form
     if broker and form and broker != form:
         raise click.UsageError(f"--broker {broker} has no configuration of --format {form}")
     if not (chosen.url or kind):
         raise click.UsageError("which broker? Give --broker, or --url, or set ASPYX_EVENT_URL")
-    registry = registry_of(module)
+    registry = registry_of(app)
     full_url = _of_kind(replace(chosen, url=chosen.url or "amqp://localhost/").full_url, kind)
     provider = provider_from_url(full_url)
     text = _written(_topology(provider, _targets(provider, registry, full_url), timeout), full_url)
@@ -101,6 +102,13 @@ def export(
         except OSError as error:
             raise click.UsageError(f"--output {output}: {error.strerror or error}") from error
     return OK
+
+
+def _app(module: Optional[str], chosen: Settings) -> str:
+    app = module or chosen.app
+    if not app:
+        raise click.UsageError("whose events? Give MODULE, set ASPYX_EVENT_APP, or write app= into aspyx_event.ini")
+    return app
 
 
 def _targets(provider: Provider, registry: EventRegistry, url: str) -> list[Target]:

@@ -50,6 +50,10 @@ def _by_others(scheme: str, url: str) -> Provider:
     provider = provider_from_entry_point(scheme, url) if scheme else None
     if provider is None:
         known = ", ".join(f"{name}://" for name in (*_SCHEMES, "sqlite", *installed_schemes()))
+        if not scheme:  # the text may hold a password
+            raise ConfigurationError(
+                f"no provider for a URL without a scheme: it begins with one of {known}, as in amqp://localhost:61616/"
+            )
         raise ConfigurationError(
             f"no provider for the URL scheme {scheme!r}; known are {known}; a distribution that adds one names it in "
             f"its entry points {GROUP!r}"

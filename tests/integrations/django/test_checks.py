@@ -44,7 +44,7 @@ _HERE = __name__
         ({"URL": "local://", "WORKERS": 0}, "E003", "a whole number from 1 on"),
         ({"URL": "local://", "RETRY": {"delayed": ["soon"]}}, "E003", "ASPYX_EVENT['RETRY']"),
         ({}, "E004", "ASPYX_EVENT['URL'] is missing"),
-        ({"URL": "amqp//me:s3cret@localhost"}, "E004", "no provider for the URL scheme"),
+        ({"URL": "amqp//me:s3cret@localhost"}, "E004", "no provider for a URL without a scheme"),
         ({"URL": "local://", "EXCEPTION_HANDLERS": ["shop.nothing.Here"]}, "E005", "'shop.nothing.Here' cannot be"),
         ({"URL": "local://", "OBSERVERS": [f"{_HERE}.nobody"]}, "E005", "nobody"),
         ({"URL": "local://", "SCAN": ["nowhere_at_all"]}, "E005", "'nowhere_at_all' cannot be imported"),

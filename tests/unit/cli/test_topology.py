@@ -22,7 +22,8 @@ CORE = "{urn:activemq:core}"
 
 @pytest.fixture(autouse=True)
 def no_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ASPYX_EVENT_URL", raising=False)
+    for name in ("URL", "APP"):
+        monkeypatch.delenv(f"ASPYX_EVENT_{name}", raising=False)
 
 
 def exported(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -56,6 +57,20 @@ def test_the_piece_of_broker_xml(capsys: pytest.CaptureFixture[str]) -> None:
         "auto-delete-queues": "false",
         "auto-delete-addresses": "false",
     }
+
+
+def test_the_application_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without MODULE, both commands take the application that ASPYX_EVENT_APP, or --app, names."""
+    wanted = exported(capsys, "--broker", "artemis")
+    assert main(["topology", "export", "--app", STOCK, "--broker", "artemis"]) == 0
+    assert capsys.readouterr().out == wanted
+    monkeypatch.setenv("ASPYX_EVENT_APP", STOCK)
+    assert main(["topology", "export", "--broker", "artemis"]) == 0
+    assert capsys.readouterr().out == wanted
+    assert main(["topology", "check", "--url", "local://"]) == 1
+    assert "3 differences" in capsys.readouterr().out
 
 
 def test_definitions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,15 @@ def test_unknown_scheme() -> None:
         provider_from_url("kafka://h")
 
 
+def test_no_scheme() -> None:
+    """What has no scheme is told how a URL begins, and is not repeated: it may hold a password."""
+    with pytest.raises(
+        ConfigurationError, match="a URL without a scheme: it begins with one of local://, amqp://"
+    ) as no:
+        provider_from_url("amqp//me:s3cret@localhost")
+    assert "s3cret" not in str(no.value)
+
+
 def test_option_twice(parts: Any) -> None:
     """An option given twice is refused by name."""
     with pytest.raises(ConfigurationError, match="option 'prefix' twice"):
