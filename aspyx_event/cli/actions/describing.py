@@ -7,6 +7,7 @@ from typing import Any
 from aspyx_event.cli.codes import OK
 from aspyx_event.cli.screen import Screen
 from aspyx_event.manager import EventManager
+from aspyx_event.registry import EventRegistry
 
 
 def describe(manager: EventManager, screen: Screen, *, as_json: bool = False) -> int:
@@ -33,3 +34,9 @@ def wiring(manager: EventManager) -> dict[str, Any]:
         for row in manager.describe().rows
     ]
     return {"provider": repr(manager.provider), "error_queue": manager.provider.error_queue, "wiring": rows}
+
+
+def counted(registry: EventRegistry) -> str:
+    """How much there is, as in ``2 events and 1 listener``."""
+    found = (("event", registry.events), ("listener", registry.listeners))
+    return " and ".join(f"{len(things)} {name}{'' if len(things) == 1 else 's'}" for name, things in found)

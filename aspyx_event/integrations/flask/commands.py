@@ -10,7 +10,7 @@ from typing import Any, Optional
 import click
 from flask.cli import AppGroup
 
-from aspyx_event.cli.actions.describing import describe
+from aspyx_event.cli.actions.describing import counted, describe
 from aspyx_event.cli.actions.listening import listen
 from aspyx_event.cli.actions.sending import headers_from, send
 from aspyx_event.cli.application import event_of, sending
@@ -118,13 +118,15 @@ def check_command(offline: bool, timeout: float) -> None:
     The exit code is 1 when the broker lacks something, or could not tell.
     """
     with errors_shown() as events:
-        registry, manager = events.registry, events.manager
-        click.echo(f"{len(registry.events)} events and {len(registry.listeners)} listeners at {manager.provider!r}")
-        differences = [] if offline or events.settings.is_local else manager.check_topology(timeout)
+        manager, asked = events.manager, not (offline or events.settings.is_local)
+        click.echo(f"{counted(manager.registry)} on {events.settings.shown_url}")
+        differences = manager.check_topology(timeout) if asked else []
     for difference in differences:
         click.echo(str(difference))
     if differences:
         click.echo("what is missing is created by the first start, unless declare=false keeps it from doing so")
+    elif asked:
+        click.echo("everything is there")
     sys.exit(FOUND if differences else OK)
 
 

@@ -57,6 +57,8 @@ def test_the_life_of_an_event_by_commands(project: Project) -> None:
     listener.wait_for("listening")
     written += [called(project, "check", "--json")]
     assert json.loads(written[-1]) == []
+    written += [called(project, "check")]
+    assert written[-1].endswith("everything is there\n")
     written += [project.run("events", "send", "OrderPlaced", '{"number": -5}', "--id", "five")]
     assert written[-1] == "OrderPlaced five is confirmed\n"
     listener.wait_for("five")  # its way to the error queue is logged

@@ -111,6 +111,6 @@ def test_errors(till: Till) -> None:
 
 def test_check_and_describe(till: Till) -> None:
     """Once a listener has started, ``check`` finds all that it needs; ``describe --json`` names its queue."""
-    till.run("check")
+    assert till.run("check").endswith("everything is there\n")
     [row] = json.loads(till.run("describe", "--json"))["wiring"]
     assert row["queue"] == f"{till.event}::{till.event}.{till.listener}"

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from aspyx_event.cli.actions import errors as dead_letters
-from aspyx_event.cli.actions.describing import describe
+from aspyx_event.cli.actions.describing import counted, describe
 from aspyx_event.cli.actions.listening import listen
 from aspyx_event.cli.actions.sending import headers_from, send
 from aspyx_event.cli.application import sending
@@ -68,18 +68,19 @@ class Command(BaseCommand):
         return describe(state.get_manager(), self._screen(), as_json=as_json)
 
     def _check(self, *, timeout: float, as_json: bool, **_rest: Any) -> int:
-        manager = state.make_manager(state.current().settings)
+        settings = state.current().settings
+        manager = state.make_manager(settings)
         differences = manager.check_topology(timeout)
         if as_json:
             self._screen().json([difference.to_dict() for difference in differences])
             return FOUND if differences else OK
-        events, listeners = manager.registry.events, manager.registry.listeners
-        self.stdout.write(f"{len(events)} events and {len(listeners)} listeners at {manager.provider!r}")
+        self.stdout.write(f"{counted(manager.registry)} on {settings.shown_url}")
         for difference in differences:
             self.stdout.write(str(difference))
         if differences:
             self.stdout.write("what is missing is created by the first start, unless declare=false keeps it from that")
             return FOUND
+        self.stdout.write("everything is there")
         return OK
 
     def _errors(self, *, errors: str, timeout: float, as_json: bool, **options: Any) -> int:
