@@ -25,7 +25,7 @@ AT_ONCE = 3
 generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
 _CONFORMANCE, _INTEGRATIONS = ROOT / "tests" / "conformance", ROOT / "tests" / "integrations"
-_FAULTS = ROOT / "tests" / "faults"
+_DOCS, _FAULTS = ROOT / "tests" / "docs", ROOT / "tests" / "faults"
 _SHORT = ("-m", "short")
 _OTHER_PYTHONS = ("3.9", "3.13")
 
@@ -55,7 +55,8 @@ def static_checks(environment: Environment) -> Iterator[Check]:
 
 def tests(environment: Environment, scratch: Path) -> Iterator[Check]:
     """Yield the parts of the tests, which may run at once: what takes longest comes first."""
-    others = ["tests", *(f"--ignore={folder}" for folder in (_CONFORMANCE, _INTEGRATIONS, _FAULTS))]
+    others = ["tests", *(f"--ignore={folder}" for folder in (_CONFORMANCE, _DOCS, _INTEGRATIONS, _FAULTS))]
+    yield _part("tests/docs", [str(_DOCS)], environment, scratch)
     folders = sorted(path.parent for path in _INTEGRATIONS.glob("*/__init__.py"))
     yield _part(
         "integrations", [str(_INTEGRATIONS), *(f"--ignore={folder}" for folder in folders)], environment, scratch
