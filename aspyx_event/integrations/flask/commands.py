@@ -25,7 +25,7 @@ from aspyx_event.registry import EventRegistry
 events_group = AppGroup(
     "events",
     help="Listen to events, send them, and look after those that failed.\n\nExit codes of all commands: 0 done; 1 "
-    "something was found, or failed; 2 wrong usage or settings; 3 the broker did not answer; 70 a listener did not "
+    "something was found, or failed; 2 wrong usage or declarations; 3 the broker did not answer; 70 a listener did not "
     "return.",
 )
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.integrations.flask.conftest import Factory
@@ -43,3 +47,18 @@ def test_a_broker_that_is_away_has_an_exit_code(make_app: Factory) -> None:
     result = app.test_cli_runner().invoke(args=["events", "check", "--timeout", "0.5"])
     assert result.exit_code == 3, result.output
     assert "s3cret" not in result.output
+
+
+def test_settings_that_init_app_refuses(tmp_path: Path) -> None:
+    """Wrong settings fail while Flask loads the application: the last line says what is wrong, and the code is 1."""
+    (tmp_path / "app.py").write_text(
+        "from flask import Flask\n"
+        "from aspyx_event.integrations.flask import AspyxEvent\n"
+        "app = Flask(__name__)\n"
+        "app.config['ASPYX_EVENT'] = {'URL': 'local://', 'WORKER': 2}\n"
+        "AspyxEvent(app)\n"
+    )
+    command = [sys.executable, "-m", "flask", "--app", "app", "events", "check"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "no setting 'WORKER'; did you mean 'WORKERS'?" in ended.stderr.splitlines()[-1]
