@@ -10,7 +10,6 @@ from typing import Any, Optional
 from django.db import transaction
 
 from aspyx_event.delivery.sender import SendOptions
-from aspyx_event.exceptions import EventError
 from aspyx_event.integrations.django.state import current
 
 logger = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ def send_on_commit(
     def send_after_commit() -> None:
         try:
             send_event(event, headers=headers, key=key, delay=delay, ttl=ttl, id=event_id, timeout=timeout)
-        except EventError:
+        except Exception:  # of a pipeline, too: Django's own message would not name the event
             if not robust:
                 raise
             logger.exception("%s (id %s) was not sent after the commit, and is lost", type(event).__name__, event_id)

@@ -38,7 +38,7 @@ BOTH = ["default", "archive"]
 
 @envelope_pipeline()
 class Sent(EnvelopePipeline):
-    """Writes down what is sent; refuses number 13, as a broker that is away would."""
+    """Writes down what is sent; refuses number 13, as a broker that is away would, and has a mistake for number -1."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -48,6 +48,8 @@ class Sent(EnvelopePipeline):
         """See EnvelopePipeline."""
         if '"number":13' in envelope.get_body():
             raise ProviderUnavailable("the broker is away", event_id=envelope.id)
+        if '"number":-1' in envelope.get_body():
+            raise KeyError("a pipeline has a mistake")
         self.proceed_send(envelope, event_descriptor)
         self.numbers.append(int(envelope.get_body()[len('{"number":') : -1]))
         self.ids.append(envelope.id)
@@ -165,6 +167,18 @@ def test_a_robust_send_that_fails_is_logged(sent: Sent, caplog: pytest.LogCaptur
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage() == "OrderPlaced (id order-13) was not sent after the commit, and is lost"
     assert "the broker is away" in str(record.exc_info)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pipeline_that_fails_after_the_commit(sent: Sent, caplog: pytest.LogCaptureFixture) -> None:
+    """An event that is lost by somebody's mistake in a pipeline is told in the same way, by its id."""
+    with transaction.atomic():
+        send_on_commit(OrderPlaced(-1), id="order-1")
+        send_on_commit(OrderPlaced(2))
+    assert sent.numbers == [2]
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == "OrderPlaced (id order-1) was not sent after the commit, and is lost"
+    assert "a pipeline has a mistake" in str(record.exc_info)
 
 
 @pytest.mark.django_db(transaction=True)
