@@ -74,6 +74,11 @@ def arguments_from_url(url: str) -> dict[str, Any]:
     Raises ConfigurationError.
     """
     rest, _, query = url.partition("://")[2].partition("?")
+    if "@" in rest.partition("/")[0]:  # often a broker's, left over in the environment
+        raise ConfigurationError(
+            "a sqlite:// URL has no user and no password: take them out of it, and unset ASPYX_EVENT_USER and "
+            "ASPYX_EVENT_PASSWORD where they are set for another broker"
+        )
     if not rest.startswith("/") or len(rest) < 2:
         raise ConfigurationError(f"a sqlite:// URL holds the path of a file and no host: write {_SHAPES}")
     if "#" in url:

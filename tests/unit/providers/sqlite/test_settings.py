@@ -53,6 +53,7 @@ def test_options() -> None:
         ("sqlite://", "sqlite:///relative.db or sqlite:////absolute/path.db"),
         ("sqlite:///", "holds the path of a file"),
         ("sqlite://events.db", "and no host: write"),
+        ("sqlite://me:secret@/events.db", "no user and no password: take them out of it, and unset ASPYX_EVENT_USER"),
         ("sqlite:events.db", "holds the path of a file"),
         ("sqlite:///:memory:", "local://"),
         ("sqlite:///a.db#b", "%23"),
