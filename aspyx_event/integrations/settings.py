@@ -103,7 +103,7 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether events stay in the process that sends them."""
-        return self.url.partition(":")[0] == "local"
+        return self.url.partition(":")[0].lower() == "local"
 
     @property
     def listens(self) -> bool:
