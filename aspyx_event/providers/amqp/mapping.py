@@ -179,6 +179,9 @@ def _headers(found: s.Sections) -> dict[str, str]:
     if any(key == _CONVERTED for key, _ in properties):
         foreign = _TRANSPORT_HEADERS
     for key, value in properties:
+        if type(key) is str and type(value) is str and key.startswith(CE_PREFIX):
+            headers[key] = value  # the most of them, and none of those below
+            continue
         if not isinstance(key, str) or key in foreign or key == EXPIRES or key.startswith(_TRANSPORT_PREFIXES):
             continue
         text = _header_text(value)
@@ -233,6 +236,9 @@ def _body(found: s.Sections) -> tuple[bytes, str | None]:
         return b"", "the message has no body section"
     if found.body_kind == s.SEQUENCE:
         return b"", "the body is an AMQP sequence, not JSON bytes or text"
+    content = s.content_of(found.body)
+    if content is not None:
+        return content, None
     try:
         values = s.body_values(found.body)
     except WireError as error:

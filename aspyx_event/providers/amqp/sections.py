@@ -67,13 +67,13 @@ def split(data: bytes) -> Sections:
             found.body_kind = kind
             body.append(data[begin:at])
         elif kind == HEADER:
-            found.header = _list(data, value_at)
+            found.header = _list(data, value_at, at)
         elif kind == PROPERTIES:
-            found.properties = _list(data, value_at)
+            found.properties = _list(data, value_at, at)
         elif kind == MESSAGE_ANNOTATIONS:
-            found.annotations = _list(data, value_at)
+            found.annotations = _list(data, value_at, at)
         elif kind == APPLICATION_PROPERTIES:
-            found.application_properties = _list(data, value_at)
+            found.application_properties = _list(data, value_at, at)
     found.body = body[0] if len(body) == 1 else b"".join(body)
     return found
 
@@ -93,11 +93,25 @@ def _section(data: bytes, at: int) -> tuple[int, int]:
     return kind, value_at
 
 
-def _list(data: bytes, at: int) -> list[Any]:
-    value = wire.read_value(data, at)[0]
-    if not isinstance(value, list):
-        raise WireError("a section is no list or map")
-    return value
+def _list(data: bytes, at: int, end: int) -> list[Any]:
+    if data[at] in wire.LISTS_AND_MAPS:
+        value: list[Any] = wire.read_compound(data, at, end)
+        return value
+    wire.read_value(data, at)  # says what is wrong with it if it is no value at all
+    raise WireError("a section is no list or map")
+
+
+def content_of(body: bytes) -> bytes | None:
+    """What one Data section holds in the usual form; None when ``body`` is anything else."""
+    if body[:3] == _DATA_BEGINS and len(body) > 4:
+        if body[3] == 0xA0 and len(body) == 5 + body[4]:
+            return body[5:]
+        if body[3] == 0xB0 and len(body) == 8 + int.from_bytes(body[4:8], "big"):
+            return body[8:]
+    return None
+
+
+_DATA_BEGINS = bytes((wire.DESCRIBED, 0x53, DATA))
 
 
 def body_values(body: bytes) -> list[Any]:
@@ -150,37 +164,45 @@ def join(message: Outgoing, body: bytes) -> bytes:
         parts.append(wire.described(MESSAGE_ANNOTATIONS, wire.mapped(pairs)))
     parts.append(_properties(message))
     if message.headers:
-        texts = [(wire.string(key), wire.string(value)) for key, value in message.headers.items()]
-        parts.append(wire.described(APPLICATION_PROPERTIES, wire.mapped(texts)))
+        parts.append(wire.described(APPLICATION_PROPERTIES, _texts(message.headers)))
     parts.append(body)
     return b"".join(parts)
 
 
+def _texts(headers: Mapping[str, str]) -> bytes:
+    string, name = wire.string, wire.known_string
+    return wire.compound_map(2 * len(headers), b"".join([name(key) + string(value) for key, value in headers.items()]))
+
+
 def _header(message: Outgoing) -> bytes:
-    ttl = wire.NULL
-    if message.ttl is not None:
-        ttl = wire.uint(min(max(1, round(message.ttl * 1000)), _NO_TIME_TO_LIVE))
+    if message.ttl is None:
+        return _HEADER[bool(message.durable)]
+    ttl = wire.uint(min(max(1, round(message.ttl * 1000)), _NO_TIME_TO_LIVE))
     return wire.described(HEADER, wire.listed([wire.boolean(message.durable), wire.NULL, ttl]))
 
 
+_HEADER = {durable: wire.described(HEADER, wire.listed([wire.boolean(durable)])) for durable in (False, True)}
+
+
 def _properties(message: Outgoing) -> bytes:
-    fields = [wire.NULL] * 10
-    fields[MESSAGE_ID] = _message_id(message.message_id)
-    fields[TO] = _text(message.to)
-    fields[SUBJECT] = _text(message.subject)
-    fields[REPLY_TO] = _text(message.reply_to)
-    fields[CORRELATION_ID] = _message_id(message.correlation_id)
-    if message.content_type is not None and message.content_type.isascii():
-        fields[CONTENT_TYPE] = wire.symbol(message.content_type)
-    if message.absolute_expiry is not None:
-        fields[ABSOLUTE_EXPIRY] = wire.timestamp(message.absolute_expiry)
-    if message.creation_time is not None:
-        fields[CREATION_TIME] = wire.timestamp(message.creation_time)
+    content_type, expiry, created = message.content_type, message.absolute_expiry, message.creation_time
+    fields = [
+        _message_id(message.message_id),
+        wire.NULL,
+        _text(message.to),
+        _text(message.subject),
+        _text(message.reply_to),
+        _message_id(message.correlation_id),
+        wire.symbol(content_type) if content_type is not None and content_type.isascii() else wire.NULL,
+        wire.NULL,
+        wire.NULL if expiry is None else wire.timestamp(expiry),
+        wire.NULL if created is None else wire.timestamp(created),
+    ]
     return wire.described(PROPERTIES, wire.listed(fields))
 
 
 def _text(value: str | None) -> bytes:
-    return wire.NULL if value is None else wire.string(value)
+    return wire.NULL if value is None else wire.known_string(value)
 
 
 def _message_id(value: Any) -> bytes:

@@ -6,6 +6,7 @@ each message, and re-encode bodies it only ought to copy.
 
 from __future__ import annotations
 
+import functools
 import struct
 import uuid
 from typing import Any, Callable, NamedTuple
@@ -33,6 +34,7 @@ class Symbol(str):
 
 
 _FIXED_WIDTH = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
+LISTS_AND_MAPS = (0xC0, 0xC1, 0xD0, 0xD1, 0x45)
 _ONE_BYTE_SIZE = (0xA, 0xC, 0xE)
 _FOUR_BYTE_SIZE = (0xB, 0xD, 0xF)
 
@@ -124,7 +126,7 @@ def read_value(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
     code = data[at]
     category = code >> 4
     if category in (0xC, 0xD) or code == 0x45:
-        return _read_compound(data, at, end, depth), end
+        return read_compound(data, at, end, depth), end
     if category in (0xE, 0xF):
         return None, end
     head = 2 if category == 0xA else 5 if category == 0xB else 1
@@ -137,12 +139,13 @@ def read_value(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
         raise WireError(f"a value of type 0x{code:02x} is malformed") from error
 
 
-def _read_compound(data: bytes, at: int, end: int, depth: int) -> Any:
+def read_compound(data: bytes, at: int, end: int, depth: int = 0) -> Any:
+    """The list, or the pairs of the map, that begins at ``at`` and ends at ``end``. Raises WireError."""
     code = data[at]
     if code == 0x45:
         return []
     width = 1 if code in (0xC0, 0xC1) else 4
-    if code not in (0xC0, 0xC1, 0xD0, 0xD1):
+    if code not in LISTS_AND_MAPS:
         raise WireError(f"0x{code:02x} is no type")
     begin = at + 1 + 2 * width
     if begin > end:
@@ -150,10 +153,7 @@ def _read_compound(data: bytes, at: int, end: int, depth: int) -> Any:
     count = int.from_bytes(data[begin - width : begin], "big")
     if count > end - begin:
         raise WireError("a list or map claims more entries than it can hold")
-    values, depth = [], _deeper(depth)
-    for _ in range(count):
-        value, begin = read_value(data, begin, depth)
-        values.append(value)
+    values, begin = _entries(data, begin, end, count, _deeper(depth))
     if begin > end:
         raise WireError("an entry reaches beyond its list or map")
     if code in (0xC0, 0xD0):
@@ -161,6 +161,26 @@ def _read_compound(data: bytes, at: int, end: int, depth: int) -> Any:
     if count % 2:
         raise WireError("a map has a key without a value")
     return [(values[i], values[i + 1]) for i in range(0, count, 2)]
+
+
+def _entries(data: bytes, begin: int, end: int, count: int, depth: int) -> tuple[list[Any], int]:
+    """So many values that ought to end before ``end``, and where they do."""
+    values: list[Any] = []
+    for _ in range(count):
+        # Nearly all that headers hold is short text: without the detour, which finds words for what is wrong, too.
+        if begin + 1 < end and data[begin] == 0xA1 and (stop := begin + 2 + data[begin + 1]) <= end:
+            try:
+                values.append(data[begin + 2 : stop].decode())
+            except UnicodeDecodeError:
+                raise WireError("a value of type 0xa1 is malformed") from None
+            begin = stop
+        elif begin < end and data[begin] == 0x40:
+            values.append(None)
+            begin += 1
+        else:
+            value, begin = read_value(data, begin, depth)
+            values.append(value)
+    return values, begin
 
 
 NULL = b"\x40"
@@ -203,9 +223,23 @@ def _variable(short: bytes, long_: bytes, raw: bytes) -> bytes:
     return long_ + len(raw).to_bytes(4, "big") + raw
 
 
+_SHORT_STRING = tuple(bytes((0xA1, length)) for length in range(256))
+
+
 def string(value: str) -> bytes:
     """Encode a string."""
-    return _variable(b"\xa1", b"\xb1", value.encode("utf-8"))
+    raw = value.encode()
+    length = len(raw)
+    return _SHORT_STRING[length] + raw if length < 256 else b"\xb1" + length.to_bytes(4, "big") + raw
+
+
+_known_string = functools.lru_cache(maxsize=1024)(string)
+_SHORT = 64
+
+
+def known_string(value: str) -> bytes:
+    """The same for a text that comes again and again, as the names of headers do; a long one is not remembered."""
+    return _known_string(value) if len(value) <= _SHORT else string(value)
 
 
 def symbol(value: str) -> bytes:
@@ -233,7 +267,12 @@ def listed(items: list[bytes]) -> bytes:
 
 def mapped(pairs: list[tuple[bytes, bytes]]) -> bytes:
     """Encode a map of encoded keys and values."""
-    return _compound(b"\xc1", b"\xd1", 2 * len(pairs), b"".join(part for pair in pairs for part in pair))
+    return compound_map(2 * len(pairs), b"".join([key + value for key, value in pairs]))
+
+
+def compound_map(count: int, content: bytes) -> bytes:
+    """Encode a map of so many keys and values, encoded one after the other."""
+    return _compound(b"\xc1", b"\xd1", count, content)
 
 
 def described(code: int, value: bytes) -> bytes:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 proton = pytest.importorskip("proton")
 
 from aspyx_event.envelope import Envelope  # noqa: E402 - after the check
-from aspyx_event.providers.amqp import mapping  # noqa: E402 - after the check
+from aspyx_event.providers.amqp import mapping, wire  # noqa: E402 - after the check
+from aspyx_event.providers.amqp import sections as s  # noqa: E402 - after the check
 
 # Proton hands strings to C as they are: a NUL would end nothing, a lone surrogate cannot be encoded.
 texts = st.text(st.characters(codec="utf-8"), max_size=300)
@@ -280,3 +281,41 @@ def test_a_copy_keeps_its_end() -> None:
     copy = mapping.copy(data, {}, durable=None, keep_expiry=True, delay=0)
     assert mapping.decode(copy, received_at=0).expires_at == pytest.approx(expected, abs=0.002)
     assert proton_message(copy).ttl == pytest.approx(100, abs=5)
+
+
+@given(data=st.binary(max_size=40), length=st.integers(0, 300), code=st.sampled_from([0xA0, 0xB0, 0xA1, 0x40, 0x00]))
+def test_the_short_way_to_a_body_is_the_long_one(data: bytes, length: int, code: int) -> None:
+    """A Data section is found to hold the same without the detour, and only where its sizes are right."""
+    size = bytes((length % 256,)) if code == 0xA0 else length.to_bytes(4, "big")
+    for body in (s.data_section(data), s.data_section(data) * 2, bytes((0x00, 0x53, 0x75, code)) + size + data):
+        found = s.content_of(body)
+        if found is not None:
+            assert s.body_values(body) == [found]
+    assert s.content_of(s.data_section(data)) == data
+    assert s.content_of(s.data_section(data) * 2) is None
+
+
+@given(
+    pairs=st.lists(st.tuples(st.sampled_from(["a", "é" * 130]), st.text() | st.none() | st.integers(0, 9)), max_size=6),
+    cut=st.integers(0, 60),
+    flip=st.integers(0, 60),
+)
+def test_short_texts_are_read_as_by_the_long_way(pairs: list[tuple[str, Any]], cut: int, flip: int) -> None:
+    """A list of encoded values is read as one by one, and what is broken in it is an error in both ways."""
+    items = [wire.string(key) for key, _ in pairs]
+    items += [wire.ulong(v) if isinstance(v, int) else wire.NULL if v is None else wire.string(v) for _, v in pairs]
+    whole = bytearray(b"\xd0" + (len(b"".join(items)) + 4).to_bytes(4, "big") + len(items).to_bytes(4, "big"))
+    whole += b"".join(items)
+    assert wire.read_value(bytes(whole), 0) == ([wire.read_value(item, 0)[0] for item in items], len(whole))
+    if len(whole) > 9 + flip:
+        whole[9 + flip] ^= 0xFF
+    data = bytes(whole[: max(10, len(whole) - cut)]) if cut else bytes(whole)
+    try:
+        found = wire.read_value(data, 0)[0]
+    except wire.WireError:
+        return
+    at, one_by_one = 9, []
+    for _ in range(len(items)):
+        value, at = wire.read_value(data, at)
+        one_by_one.append(value)
+    assert repr(found) == repr(one_by_one)  # NaN is not equal to itself
