@@ -251,13 +251,15 @@ class Outbox:
         """Bring new messages to their links."""
         inbox = self._inbox
         touched: dict[Node, Sender] = {}
+        found: Sender | None = None
         while inbox:
             message = inbox.popleft()
             node = message.node
-            sender = touched.get(node)
-            if sender is None:
-                sender = touched[node] = self._sender(node)
-            sender.pending.append(message)
+            if found is None or node is not found.node:  # mostly it is: a node takes its time to be hashed
+                found = touched.get(node)
+                if found is None:
+                    found = touched[node] = self._sender(node)
+            found.pending.append(message)
         for sender in touched.values():
             sender.write()
 

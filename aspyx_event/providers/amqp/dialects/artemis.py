@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import ClassVar
@@ -42,7 +43,7 @@ class ArtemisDialect(Dialect):
         self._topology = ArtemisTopology(settings.naming, counted=True)
 
     def event_target(self, event: str) -> Node:
-        return Node(event, _TOPIC)  # without a capability Artemis guesses what kind of address it is
+        return _event_target(event)
 
     def queue_target(self, queue: str) -> Node:
         return Node(queue, _TOPIC if "::" in queue else _QUEUE)
@@ -117,3 +118,8 @@ class ArtemisDialect(Dialect):
         if isinstance(target, EventListenerDescriptor):
             return self.source_refused(self._settings.naming.queue_name(target), condition, listener=target.name)
         return attach_error(f"{str(target)!r} cannot be created", condition, address=str(target), queue=None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _event_target(event: str) -> Node:
+    return Node(event, _TOPIC)  # without a capability Artemis guesses what kind of address it is

@@ -14,6 +14,7 @@ Names and arguments are in ``providers/brokers/rabbitmq.py``, because STOMP uses
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -105,8 +106,7 @@ class RabbitMQDialect(Dialect):
     # -- addresses -------------------------------------------------------------------------------------------------
 
     def event_target(self, event: str) -> Node:
-        need = Need(_for_event(event), required=False) if self._settings.declare else None
-        return Node(f"{_EXCHANGES}{encoded(event)}/{encoded(event)}", need=need)
+        return _event_target(event, self._settings.declare)
 
     def queue_target(self, queue: str) -> Node:
         need = None
@@ -264,6 +264,12 @@ class _Preparation:
             self._done(SendRejected(f"{self._node}: what this needs cannot be declared ({answer.refusal})"))
         else:
             self.next()  # a refusal may be of no consequence: a user who may not declare sends to what is there
+
+
+@functools.lru_cache(maxsize=1024)
+def _event_target(event: str, declare: bool) -> Node:
+    need = Need(_for_event(event), required=False) if declare else None
+    return Node(f"{_EXCHANGES}{encoded(event)}/{encoded(event)}", need=need)
 
 
 def _for_event(event: str) -> tuple[Request, ...]:
