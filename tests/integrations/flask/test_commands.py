@@ -50,7 +50,10 @@ def test_a_broker_that_is_away_has_an_exit_code(make_app: Factory) -> None:
 
 
 def test_settings_that_init_app_refuses(tmp_path: Path) -> None:
-    """Wrong settings fail while Flask loads the application: the last line says what is wrong, and the code is 1."""
+    """Wrong settings fail while Flask loads the application, which says what is wrong.
+
+    Current versions of Flask end with 1; the oldest ones go on, and end with 2 because they find no command.
+    """
     (tmp_path / "app.py").write_text(
         "from flask import Flask\n"
         "from aspyx_event.integrations.flask import AspyxEvent\n"
@@ -60,5 +63,5 @@ def test_settings_that_init_app_refuses(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-m", "flask", "--app", "app", "events", "check"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 1
-    assert "no setting 'WORKER'; did you mean 'WORKERS'?" in ended.stderr.splitlines()[-1]
+    assert ended.returncode in (1, 2)
+    assert "no setting 'WORKER'; did you mean 'WORKERS'?" in ended.stderr
