@@ -20,7 +20,7 @@ from .packages import check_packages
 from .report import Check
 from .shell import ROOT, run
 
-AT_ONCE = 3
+AT_ONCE = 4
 """How many test processes run at once, each with its own brokers: they wait most of the time. Their deadlines are
 generous, so that this does not disturb them on two cores."""
 _NO_TESTS = 5
