@@ -1,0 +1,121 @@
+"""What proton's documentation shows: MessagingHandler in a Container, with as much prefetch as helps."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+from proton import Message, symbol
+from proton.handlers import MessagingHandler
+from proton.reactor import Container, LinkOption
+
+from tests.benchmarks.samples import Meter, Place
+
+PREFETCH = 500
+_SECONDS = 120.0
+
+
+class _Capabilities(LinkOption):
+    """Says what kind of address it is, as Artemis wants to know."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def apply(self, link: Any) -> None:
+        terminus = link.target if link.is_sender else link.source
+        for name in self._names:
+            terminus.capabilities.put_object(symbol(name))
+
+
+class _Handler(MessagingHandler):
+    """Connects, and gives up when it takes too long: a lost message must not hang the run."""
+
+    def __init__(self, place: Place, **options: Any) -> None:
+        super().__init__(**options)
+        self.place = place
+        self.connection: Any = None
+        self._timer: Any = None
+
+    def on_start(self, event: Any) -> None:
+        place = self.place
+        self.connection = event.container.connect(
+            f"amqp://{place.host}:{place.port}", user=place.user, password=place.password, allowed_mechs="PLAIN",
+            reconnect=False,
+        )  # fmt: skip
+        self._timer = event.container.schedule(_SECONDS, self)
+        self.opened(event.container)
+
+    def opened(self, container: Any) -> None:
+        """Attach the link."""
+        raise NotImplementedError
+
+    def on_timer_task(self, _event: Any) -> None:
+        self.connection.close()
+
+    def finish(self) -> None:
+        """All is done."""
+        self._timer.cancel()
+        self.connection.close()
+
+
+class _Receiver(_Handler):
+    def __init__(self, place: Place, total: int, on_body: Callable[[bytes], None] | None) -> None:
+        super().__init__(place, prefetch=PREFETCH, auto_accept=False)
+        self.meter = Meter(total)
+        self._on_body = on_body
+
+    def opened(self, container: Any) -> None:
+        container.create_receiver(self.connection, self.place.source, options=_Capabilities(self.place.capabilities))
+
+    def on_message(self, event: Any) -> None:
+        if self._on_body is not None:
+            self._on_body(event.message.body)
+        self.accept(event.delivery)
+        if self.meter.hit():
+            self.finish()
+
+
+def receive(place: Place, total: int, *, on_body: Callable[[bytes], None] | None = None) -> float:
+    """Receive and accept so many messages, without looking into their bodies; messages a second."""
+    handler = _Receiver(place, total, on_body)
+    Container(handler).run()
+    return handler.meter.rate()
+
+
+class _Sender(_Handler):
+    def __init__(self, place: Place, total: int, body: bytes) -> None:
+        super().__init__(place)
+        self._total, self._body = total, body
+        self._sent = self._confirmed = 0
+        self._begin = self.seconds = 0.0
+
+    def opened(self, container: Any) -> None:
+        container.create_sender(self.connection, self.place.target, options=_Capabilities(self.place.capabilities))
+
+    def on_sendable(self, event: Any) -> None:
+        self._begin = self._begin or time.perf_counter()
+        sender = event.sender
+        while sender.credit > 0 and self._sent < self._total:
+            self._sent += 1
+            message = Message(
+                body=self._body, inferred=True, durable=True, id=str(self._sent), content_type="application/json"
+            )
+            sender.send(message)
+
+    def on_accepted(self, _event: Any) -> None:
+        self._confirmed += 1
+        if self._confirmed == self._total:
+            self.seconds = time.perf_counter() - self._begin
+            self.finish()
+
+
+def send(place: Place, total: int, body: bytes) -> float:
+    """Send so many durable messages, as many at a time as there is credit, until all are accepted; messages a second.
+
+    A message has a body, an id and a content type: less than an event of ours.
+    """
+    handler = _Sender(place, total, body)
+    Container(handler).run()
+    if not handler.seconds:
+        raise TimeoutError(f"{total} messages were sent and not all accepted")
+    return total / handler.seconds
