@@ -35,33 +35,32 @@ def keep_attached(
     A consumer that has got nothing for a while is made anew where the dialect says so. Artemis ends the consumer of a
     message that it cannot convert, as it does some that were sent over AMQP, and tells nobody; its queue waits then.
     """
-
-    refreshed: Optional[Link] = None
+    refreshing = False  # a queue that was attached a moment ago needs no declaration
 
     def up(link: Link) -> None:
-        if channel.first.done() and refreshed is None:
+        if channel.first.done() and not refreshing:
             declare()
         subscription.attach(link, timeout=channel.left)
 
     def idle(link: Link) -> None:
-        nonlocal refreshed
+        nonlocal refreshing
         silence = subscription.dialect.silence
         if silence is not None and subscription.waiting and time.monotonic() - link.message_at >= silence:
             logger.debug("%s: no message for %.0f s, subscribing anew", name, silence)
-            refreshed = link
+            refreshing = True
             channel.recycle(link)
 
     def ready() -> None:
-        nonlocal refreshed
-        refreshed = None
+        nonlocal refreshing
+        refreshing = False
         if subscription.refused:
             subscription.refused = False
             refused(subscription, None)
         report()
 
     def down(error: BaseException, _pause: Optional[float]) -> None:
-        nonlocal refreshed
-        refreshed = None
+        nonlocal refreshing
+        refreshing = False
         subscription.detach()
         if subscription.closed or not channel.first.done():
             return
