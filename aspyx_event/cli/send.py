@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Optional
 
 import click
 
-from aspyx_event.cli.actions.sending import headers_from, send
+from aspyx_event.cli.actions.sending import body_from, headers_from, send
 from aspyx_event.cli.application import event_of, manager_of, sending
 from aspyx_event.cli.config import Settings
 from aspyx_event.cli.options import as_json, broker_options, timeout
 from aspyx_event.cli.screen import screen_for_output
-from aspyx_event.exceptions import CodecError
 
 
 @click.command("send")
@@ -48,7 +46,7 @@ def send_command(
     broker did not answer.
     """
     kind = event_of(event)
-    text = _stdin() if body == "-" else body
+    text = body_from(body)
     manager = manager_of(chosen if chosen.app else replace(chosen, app=event.partition(":")[0]))
     with sending(manager, timeout):
         return send(
@@ -64,10 +62,3 @@ def send_command(
             timeout=timeout,
             as_json=as_json,
         )
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as error:
-        raise CodecError("what came from stdin is not UTF-8") from error

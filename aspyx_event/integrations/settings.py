@@ -105,6 +105,14 @@ class Settings:
         """Whether events stay in the process that sends them."""
         return self.url.partition(":")[0].lower() == "local"
 
+    def check_not_local(self) -> None:
+        """Raises ConfigurationError where no other process has anything to do with this one's events."""
+        if self.is_local:
+            raise ConfigurationError(
+                "the events of local:// stay in the process that sends them, which listens by itself: for a command, "
+                "ASPYX_EVENT['URL'] has to name a broker"
+            )
+
     @property
     def listens(self) -> bool:
         """Whether processes that send listen as well."""

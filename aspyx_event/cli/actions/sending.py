@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import sys
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Optional
@@ -18,6 +19,7 @@ from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import describe_event
 from aspyx_event.exceptions import CodecError, ConfigurationError
 from aspyx_event.manager import SEND_TIMEOUT, EventManager
+from aspyx_event.registry import EventRegistry
 
 
 def send(
@@ -49,6 +51,25 @@ def send(
     else:
         screen.text(f"{descriptor.name} {id} is confirmed")
     return OK
+
+
+def body_from(argument: str) -> str:
+    """The JSON that an argument gives: itself, or for ``-`` what comes from stdin. Raises CodecError."""
+    if argument != "-":
+        return argument
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise CodecError("what came from stdin is not UTF-8") from error
+
+
+def event_named(registry: EventRegistry, name: str, *, owner: str) -> type:
+    """The class of an event. ``owner`` is what error messages call its application. Raises ConfigurationError."""
+    for event in registry.events:
+        if event.name == name:
+            return event.type
+    there = ", ".join(sorted(event.name for event in registry.events)) or "none"
+    raise ConfigurationError(f"the {owner} has no event {name!r}; there are: {there}")
 
 
 def headers_from(texts: Iterable[str]) -> dict[str, str]:

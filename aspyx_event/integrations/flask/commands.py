@@ -12,15 +12,14 @@ from flask.cli import AppGroup
 
 from aspyx_event.cli.actions.describing import counted, describe
 from aspyx_event.cli.actions.listening import listen
-from aspyx_event.cli.actions.sending import headers_from, send
+from aspyx_event.cli.actions.sending import body_from, event_named, headers_from, send
 from aspyx_event.cli.application import event_of, sending
 from aspyx_event.cli.codes import FOUND, OK, code_of
 from aspyx_event.cli.options import as_json, timeout
 from aspyx_event.cli.screen import screen_for_output
-from aspyx_event.exceptions import CodecError, ConfigurationError, EventError
+from aspyx_event.exceptions import EventError
 from aspyx_event.integrations.flask.state import AppEvents, current_events
 from aspyx_event.manager import EventManager
-from aspyx_event.registry import EventRegistry
 
 events_group = AppGroup(
     "events",
@@ -44,18 +43,9 @@ def errors_shown() -> Iterator[AppEvents]:
 def connected(timeout: float) -> Iterator[EventManager]:
     """The manager, started for this command and without listeners."""
     with errors_shown() as events:
-        check_not_local(events)
+        events.settings.check_not_local()
         with sending(events.manager, timeout) as manager:
             yield manager
-
-
-def check_not_local(events: AppEvents) -> None:
-    """Raises ConfigurationError where no other process has anything to do with this one's events."""
-    if events.settings.is_local:
-        raise ConfigurationError(
-            "the events of local:// stay in the process that sends them, which listens by itself: for a command, "
-            "ASPYX_EVENT['URL'] has to name a broker"
-        )
 
 
 @events_group.command("listen")
@@ -63,7 +53,7 @@ def check_not_local(events: AppEvents) -> None:
 def listen_command(as_json: bool) -> None:
     """Handle events until Ctrl-C or SIGTERM; then running listeners finish, and what waits goes back to its queue."""
     with errors_shown() as events:
-        check_not_local(events)
+        events.settings.check_not_local()
         code = listen(events.manager, screen_for_output(), stop_timeout=events.settings.stop_timeout, as_json=as_json)
     sys.exit(code)
 
@@ -86,8 +76,8 @@ def send_command(
     EVENT is the name of an event of the application, or MODULE:Event.
     """
     with connected(timeout) as manager:
-        kind = _event(manager.registry, event)
-        text = _stdin() if body == "-" else body
+        kind = event_of(event) if ":" in event else event_named(manager.registry, event, owner="application")
+        text = body_from(body)
         code = send(
             manager,
             screen_for_output(),
@@ -128,20 +118,3 @@ def check_command(offline: bool, timeout: float) -> None:
     elif asked:
         click.echo("everything is there")
     sys.exit(FOUND if differences else OK)
-
-
-def _event(registry: EventRegistry, name: str) -> type:
-    if ":" in name:
-        return event_of(name)
-    for event in registry.events:
-        if event.name == name:
-            return event.type
-    there = ", ".join(sorted(event.name for event in registry.events)) or "none"
-    raise ConfigurationError(f"the application has no event {name!r}; there are: {there}")
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as error:
-        raise CodecError("what came from stdin is not UTF-8") from error

@@ -17,16 +17,15 @@ from django.utils import autoreload
 from aspyx_event.cli.actions import errors as dead_letters
 from aspyx_event.cli.actions.describing import counted, describe
 from aspyx_event.cli.actions.listening import listen
-from aspyx_event.cli.actions.sending import headers_from, send
+from aspyx_event.cli.actions.sending import body_from, event_named, headers_from, send
 from aspyx_event.cli.application import sending
 from aspyx_event.cli.codes import FOUND, OK, code_of
 from aspyx_event.cli.screen import PlainScreen, Screen, screen_for_output
-from aspyx_event.exceptions import CodecError, ConfigurationError, EventError
+from aspyx_event.exceptions import ConfigurationError, EventError
 from aspyx_event.integrations.django import state
 from aspyx_event.integrations.django.arguments import add_actions, selection_of
 from aspyx_event.integrations.django.database import close_kept
 from aspyx_event.manager import EventManager
-from aspyx_event.registry import EventRegistry
 
 
 class Command(BaseCommand):
@@ -60,8 +59,8 @@ class Command(BaseCommand):
         names = ("key", "delay", "ttl", "id", "as_json")
         chosen = {name: options[name] for name in names}
         with _connected(timeout) as manager:
-            kind = _event(manager.registry, event)
-            text = _stdin() if body == "-" else body
+            kind = event_named(manager.registry, event, owner="project")
+            text = body_from(body)
             return send(manager, self._screen(), kind, text, headers=headers_from(header), timeout=timeout, **chosen)
 
     def _describe(self, *, as_json: bool, **_rest: Any) -> int:
@@ -134,11 +133,7 @@ class Command(BaseCommand):
 def _settings() -> Any:
     """The settings. Raises ConfigurationError where no other process has anything to do with this one's events."""
     settings = state.current().settings
-    if settings.is_local:
-        raise ConfigurationError(
-            "the events of local:// stay in the process that sends them, which listens by itself: for a command, "
-            "ASPYX_EVENT['URL'] has to name a broker"
-        )
+    settings.check_not_local()
     return settings
 
 
@@ -147,18 +142,3 @@ def _connected(timeout: float) -> Iterator[EventManager]:
     """A manager for this command alone, started and without listeners."""
     with sending(state.make_manager(_settings()), timeout) as manager:
         yield manager
-
-
-def _event(registry: EventRegistry, name: str) -> type:
-    for event in registry.events:
-        if event.name == name:
-            return event.type
-    there = ", ".join(sorted(event.name for event in registry.events)) or "none"
-    raise ConfigurationError(f"the project has no event {name!r}; there are: {there}")
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as error:
-        raise CodecError("what came from stdin is not UTF-8") from error
