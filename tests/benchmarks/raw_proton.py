@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any, Callable
 
 from proton import Message, symbol
@@ -27,7 +28,7 @@ class _Capabilities(LinkOption):
             terminus.capabilities.put_object(symbol(name))
 
 
-class _Handler(MessagingHandler):
+class _Handler(MessagingHandler, ABC):
     """Connects, and gives up when it takes too long: a lost message must not hang the run."""
 
     def __init__(self, place: Place, **options: Any) -> None:
@@ -45,9 +46,9 @@ class _Handler(MessagingHandler):
         self._timer = event.container.schedule(_SECONDS, self)
         self.opened(event.container)
 
+    @abstractmethod
     def opened(self, container: Any) -> None:
         """Attach the link."""
-        raise NotImplementedError
 
     def on_timer_task(self, _event: Any) -> None:
         self.connection.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ import pytest
 pytest.importorskip("flask")
 pytest.importorskip("selenium")
 
-from tests.brokers import BrokerUnavailable
 from tests.brokers.host import free_ports
 from tests.browser import Browser
 from tests.docs.pages import DOCS
@@ -26,18 +24,6 @@ if TYPE_CHECKING:
 
 SHOP = DOCS / "examples" / "flask" / "shop"
 IMAGE = DOCS / "images" / "flask-shop.png"
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """Chromium; a missing one is a skip at home and a failure where brokers are required."""
-    try:
-        with Browser() as started:
-            yield started
-    except BrokerUnavailable as error:
-        if os.environ.get("ASPYX_REQUIRE_BROKERS") == "1":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
 
 
 @pytest.mark.slow
