@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, TypeVar
 
-from .host import HOST, BrokerUnavailable
+from .host import HOST, BrokerUnavailable, port_descriptors
 from .process import BrokerFailed, BrokerProcess
 
 __all__ = ["Broker", "BrokerFailed", "BrokerUnavailable"]
@@ -137,8 +137,8 @@ class Broker(ABC):
 
 
 def broker_descriptors() -> set[int]:
-    """The file descriptors that running brokers hold in this process: no leak of the test that runs meanwhile."""
-    return {fd for broker in _open for fd in broker._descriptors()}
+    """The file descriptors that brokers and their ports hold in this process: no leak of a test that runs meanwhile."""
+    return {fd for broker in _open for fd in broker._descriptors()} | port_descriptors()
 
 
 @atexit.register

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import itertools
 import os
 import random
 import shutil
@@ -10,14 +12,17 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 HOST = "127.0.0.1"
 
 # Below the range that the kernel hands out to outgoing connections: a client that reconnects while the broker is down
-# must never be given the broker's own port.
+# must never be given the broker's own port. Each process takes a block of it for itself, or another one could be given
+# the port of a broker that is stopped for a while.
 _PORTS = range(20000, 32000)
+_BLOCK = 200
+_blocks: dict[int, tuple[socket.socket, Iterator[int]]] = {}
 
 
 class BrokerUnavailable(Exception):
@@ -41,19 +46,40 @@ def install_lock(name: str) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports that nobody listens on."""
+    """Return `count` different ports that nobody listens on; no other process is given them while this one lives."""
+    if os.getpid() not in _blocks:
+        _blocks[os.getpid()] = _take_block()
     ports: list[int] = []
-    with ExitStack() as stack:
-        for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-            probe = stack.enter_context(socket.socket())
+    for port in itertools.islice(_blocks[os.getpid()][1], _BLOCK):
+        with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
             except OSError:
                 continue
-            ports.append(port)
-            if len(ports) == count:
-                return ports
+        ports.append(port)
+        if len(ports) == count:
+            return ports
     raise BrokerUnavailable(f"no {count} free ports on {HOST}")
+
+
+def port_descriptors() -> set[int]:
+    """The file descriptor that keeps the block of ports of this process."""
+    return {_blocks[os.getpid()][0].fileno()} if os.getpid() in _blocks else set()
+
+
+def _take_block() -> tuple[socket.socket, Iterator[int]]:
+    """Take a block of ports whose first one nobody has, by binding it for as long as this process lives."""
+    starts = _PORTS[::_BLOCK]
+    for first in random.SystemRandom().sample(starts, len(starts)):
+        owner = socket.socket()
+        try:
+            owner.bind((HOST, first))
+        except OSError:
+            owner.close()
+        else:
+            atexit.register(owner.close)
+            return owner, itertools.cycle(range(first + 1, first + _BLOCK))
+    raise BrokerUnavailable(f"other processes have all ports of {HOST} from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 def run(command: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None) -> str:
