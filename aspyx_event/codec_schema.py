@@ -11,7 +11,6 @@ import base64
 import binascii
 from typing import Any
 
-from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import core_schema
 
 _NAMED = {"fields", "choices"}
@@ -60,6 +59,8 @@ def _rewrite(node: Any, *, inside: bool, named: bool = False) -> Any:
         if kind == "bytes" and inside and "serialization" not in node:
             return _base64(node)
         if kind == "dataclass":
+            from pydantic.dataclasses import is_pydantic_dataclass  # takes as long to import as our own modules
+
             inside = not is_pydantic_dataclass(node["cls"])
         elif kind == "model":
             inside = False

@@ -6,11 +6,12 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, Optional, TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from aspyx_event.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    import tenacity  # at run time with the first retry, or the first connection to a broker
 
 T = TypeVar("T")
 
@@ -104,6 +105,8 @@ def repeat_in_place(
     raised. A ``stop`` that is set ends the waiting, and the last error is raised. ``pause(seconds)`` waits, by default
     in real time.
     """
+    import tenacity
+
     last = [failed]
     pending = [failed]
     seconds_to_wait = [0.0]
@@ -146,6 +149,8 @@ def reconnecting(
     ``on_failure(error, pause)`` hears of each failed attempt. An error of the kinds in ``final`` is raised at once;
     a ``stop`` that gets set raises ``Stopped``.
     """
+
+    import tenacity
 
     def heard(state: tenacity.RetryCallState) -> None:
         outcome = state.outcome

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import inspect
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Callable
 
 from aspyx_event.codec import Codec
@@ -100,17 +99,12 @@ class Attempts:
     def _call(self, envelope: Envelope, _listener: EventListenerDescriptor) -> None:
         result = self._handler(envelope.event)
         if inspect.isawaitable(result):
-            self._wait(result if asyncio.iscoroutine(result) else _await(result))
+            self._wait(result)
 
-    def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        future = self._loop.submit(coroutine)
+    def _wait(self, awaitable: Awaitable[Any]) -> None:
         try:
-            future.result()
-        except (concurrent.futures.CancelledError, asyncio.CancelledError):
+            self._loop.run(awaitable)
+        except concurrent.futures.CancelledError:
             if self._abandoned.is_set():
                 raise Stopping from None
             raise EventError(f"the coroutine of listener {self._listener.name!r} was cancelled") from None
-
-
-async def _await(awaitable: Any) -> Any:
-    return await awaitable

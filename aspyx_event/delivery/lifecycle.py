@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import enum
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Optional
@@ -164,7 +164,8 @@ class Lifecycle:
             self._changed.notify_all()
 
     def _warn_in_loop(self) -> None:
-        if self._warned:
+        asyncio = sys.modules.get("asyncio")  # who has not imported it runs no loop
+        if self._warned or asyncio is None:
             return
         try:
             asyncio.get_running_loop()

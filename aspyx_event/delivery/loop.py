@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
+import inspect
 import logging
 import threading
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio  # at run time with the first coroutine: most programs have none, and it takes its time to import
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ class LoopThread:
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Run a coroutine on the loop, in a copy of the caller's context. After ``stop`` its future is cancelled."""
+        import asyncio
+
         with self._lock:  # held over both steps: what is submitted before stop() is cancelled by it, never forgotten
             if not self._stopped:
                 return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
@@ -31,6 +36,16 @@ class LoopThread:
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.cancel()
         return future
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """Run it to its end, and answer its result. CancelledError of ``concurrent.futures`` when it was cancelled."""
+        import asyncio
+
+        future = self.submit(awaitable if inspect.iscoroutine(awaitable) else _await(awaitable))
+        try:
+            return future.result()
+        except asyncio.CancelledError:
+            raise concurrent.futures.CancelledError from None
 
     def owns_current_thread(self) -> bool:
         """Whether the caller runs on this loop's thread."""
@@ -52,6 +67,8 @@ class LoopThread:
         return thread
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self._name, daemon=True)
@@ -60,6 +77,8 @@ class LoopThread:
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
         asyncio.set_event_loop(loop)
         try:
             while _left_by_a_task(loop):
@@ -86,3 +105,7 @@ def _left_by_a_task(loop: asyncio.AbstractEventLoop) -> bool:
     except (SystemExit, KeyboardInterrupt):
         return True
     return False
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import contextlib
 import re
@@ -107,6 +106,8 @@ class Sender:
 
     async def send_async(self, event: Any, options: SendOptions, timeout: float) -> None:
         """The same without blocking the loop."""
+        import asyncio  # not before: most programs have no loop
+
         sending = self.begin(event, options, timeout)
         try:
             for confirmation in sending.confirmations:
