@@ -84,21 +84,21 @@ class Attempts:
     def _fresh(item: Item) -> Envelope:
         """An envelope of its own for every attempt, so that none sees what an earlier one set."""
         original = item.envelope
-        headers = dict(original.wire_headers)
-        headers[EV_ATTEMPT] = str(item.attempt)
-        return Envelope(
+        fresh = Envelope(
             original.body,
-            headers,
+            original.wire_headers,
             content_type=original.content_type,
             native_id=original.native_id,
             expires_at=original.expires_at,
             delivery_count=original.delivery_count,
             unreadable=original.unreadable,
         )
+        fresh.wire_headers[EV_ATTEMPT] = str(item.attempt)
+        return fresh
 
     def _call(self, envelope: Envelope, _listener: EventListenerDescriptor) -> None:
         result = self._handler(envelope.event)
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):
             self._wait(result)
 
     def _wait(self, awaitable: Awaitable[Any]) -> None:

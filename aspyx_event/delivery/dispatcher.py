@@ -14,7 +14,7 @@ from aspyx_event.codec import Codec
 from aspyx_event.delivery.attempt import Attempts
 from aspyx_event.delivery.inbox import Inbox
 from aspyx_event.delivery.loop import LoopThread
-from aspyx_event.delivery.outcome import Observer, Outcome, Result
+from aspyx_event.delivery.outcome import Observer, Result
 from aspyx_event.delivery.process import abandoned_threads
 from aspyx_event.delivery.settlement import Settlement
 from aspyx_event.delivery.wiring import policy_of
@@ -127,7 +127,8 @@ class Dispatcher:
             scheduler=self._scheduler,
             stopping=self._stopping,
             settled=self._notify,
-            observers=(self._count, *self._settings.observers),
+            ended=self._count,
+            observers=self._settings.observers,
             clock=self._settings.clock,
         )
         self._workers[listener.name] = worker
@@ -233,10 +234,10 @@ class Dispatcher:
                 abandoned_threads.add(item.thread)
                 yield Abandoned(worker.listener.name, item.envelope.id, seconds)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, result: Result) -> None:
         if self._stopping.is_set():
             with self._changed:
-                if outcome.result is Result.RELEASED:
+                if result is Result.RELEASED:
                     self._released += 1
                 else:
                     self._finished += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from aspyx_event.delivery.dead_letters import text_of
-from aspyx_event.delivery.outcome import Outcome, Result
+from aspyx_event.delivery.outcome import Result
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,20 @@ class Counters:
         self.last_error: Optional[str] = None
         self.last_handled_at: Optional[float] = None
 
-    def count(self, outcome: Outcome) -> None:
-        """Add one outcome."""
+    def count(self, result: Result, *, failures: int = 0, error: Optional[BaseException] = None) -> None:
+        """Add what became of one delivery, with its failed attempts and the error of the last of them."""
+        now = time.time()
         with self._lock:
-            self.failed += outcome.failures
-            if outcome.result is Result.HANDLED:
+            if result is Result.HANDLED:
                 self.handled += 1
-                self.last_handled_at = time.time()
-            elif outcome.result is Result.DEAD_LETTERED:
+                self.last_handled_at = now
+            elif result is Result.DEAD_LETTERED:
                 self.dead_lettered += 1
-            elif outcome.result is Result.EXPIRED:
+            elif result is Result.EXPIRED:
                 self.expired += 1
-            if outcome.error is not None:
-                self.last_error = f"{type(outcome.error).__name__}: {text_of(outcome.error)}"
+            self.failed += failures
+            if error is not None:
+                self.last_error = f"{type(error).__name__}: {text_of(error)}"
 
     def health(self, *, state: str, in_flight: int, detail: Optional[str] = None) -> ListenerHealth:
         """A snapshot."""

@@ -41,8 +41,9 @@ class Inbox:
         self._startable: deque[Item] = deque()
         self._lanes = Lanes()
         self._running: set[Item] = set()
-        self._reading = 0
         self._workers = 0
+        self._busy = 0
+        """Workers that have something in hand, to read or to handle; all others are on their way to ``take``."""
         self._paused_until = 0.0
         self._kept: set[Item] = set()
         self._why = ""
@@ -98,35 +99,41 @@ class Inbox:
 
     # -- the workers' side
 
-    def take(self) -> Item | None:
-        """The next item for a worker that was wanted; None: that worker is done."""
+    def take(self) -> tuple[Item | None, bool]:
+        """The next item for a worker that was wanted, and whether one more worker is wanted. None: that one is done.
+
+        Workers are wanted one after the other, each by the one before it: a burst of deliveries wakes one thread, not
+        all of them, and who finds nothing left wakes nobody.
+        """
         with self._intake:
             while True:
                 with self._lock:
                     if self._closed or self._workers > self._limit() or self._closed_for():
                         self._workers -= 1
-                        return None
+                        return None, False
                     if self._startable:
+                        self._busy += 1
                         return self._start(self._startable.popleft())
                     if not self._arrived:
                         self._workers -= 1
-                        return None
+                        return None, False
                     delivery = self._arrived.popleft()
-                    self._reading += 1
+                    self._busy += 1
                 item = _opened(delivery)
                 with self._lock:
-                    self._reading -= 1
                     if self._lanes.admit(item):
                         return self._start(item)
+                    self._busy -= 1
 
     def done(self, item: Item) -> bool:
         """The item is settled: the next of its key may start. True: it was the last of those that had to be kept."""
         with self._lock:
             self._running.discard(item)
+            self._busy -= 1
             following = self._lanes.leave(item)
             if following is not None:
                 self._startable.append(following)
-            return self._forget_kept(item)
+            return bool(self._kept) and self._forget_kept(item)
 
     def keep(self, item: Item, why: str) -> tuple[float, bool]:
         """The item could not be settled: it is first again after a pause. Answers its seconds, and whether this is the
@@ -136,6 +143,7 @@ class Inbox:
         """
         with self._lock:
             self._running.discard(item)
+            self._busy -= 1
             if not self._closed and not self._held:
                 self._startable.appendleft(item)
                 self._paused_until = self._clock.monotonic() + PAUSE
@@ -174,7 +182,7 @@ class Inbox:
     def in_flight(self) -> int:
         """Deliveries that are not settled."""
         with self._lock:
-            return len(self._running) + self._reading + len(self._arrived) + len(self._startable) + self._lanes.parked
+            return self._busy + len(self._arrived) + len(self._startable) + self._lanes.parked
 
     @property
     def parked(self) -> int:
@@ -205,16 +213,18 @@ class Inbox:
 
     def report(self, *, raised: bool, again: bool = False) -> tuple[bool, float]:
         """Tell the throttle how a delivery, or retry, ended: whether its state changed, and the pause until a probe."""
+        if not raised and not self.throttle.failing:
+            return False, 0.0  # nearly always: a failure that comes about right now has come after this success
         now = self._clock.monotonic()
         with self._lock:
             changed = self.throttle.failed(now, again=again) if raised else self.throttle.succeeded()
             return changed, self.throttle.closed_for(now)
 
-    def _start(self, item: Item) -> Item:
+    def _start(self, item: Item) -> tuple[Item, bool]:
         item.started_at = time.monotonic()
         item.thread = threading.current_thread()
         self._running.add(item)
-        return item
+        return item, self._hire()
 
     def _limit(self) -> int:
         return 1 if self.throttle.active else self.concurrency
@@ -222,13 +232,17 @@ class Inbox:
     def _closed_for(self) -> float:
         if self._held or not self._open:
             return float("inf")
+        if not self._paused_until and not self.throttle.active:
+            return 0.0
         now = self._clock.monotonic()
+        if self._paused_until <= now:
+            self._paused_until = 0.0
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
     def _hire(self) -> bool:
-        waiting = len(self._arrived) + len(self._startable)
-        idle = self._workers - len(self._running) - self._reading
-        if waiting <= idle or self._workers >= self._limit() or self._closed_for():
+        if self._workers > self._busy or not (self._arrived or self._startable):
+            return False  # one is on its way, or nothing waits
+        if self._workers >= self._limit() or self._closed_for():
             return False
         self._workers += 1
         return True
@@ -243,4 +257,4 @@ def _opened(delivery: Delivery) -> Item:
         envelope = Envelope(unreadable=f"the provider failed with {type(error).__name__}")
     if not envelope.id:  # a foreign STOMP client's message may reach AMQP without any: logs and replay need one
         envelope.native_id = str(uuid.uuid4())
-    return Item(delivery, envelope, attempt=envelope.attempt)
+    return Item(delivery, envelope)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Optional
 
 from aspyx_event.delivery.redelivery import Verdict
@@ -12,23 +11,28 @@ from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
 
 
-@dataclass(eq=False)
 class Item:
     """A delivery with its envelope, on its way through a worker."""
 
-    delivery: Delivery
-    envelope: Envelope
-    attempt: int = 1
+    # What most deliveries never change stands in the class: one of these is made for each delivery.
     failures: int = 0
     started_at: float = 0.0
     thread: Optional[threading.Thread] = None
     warned: bool = False
-    abandoned: bool = False
     judged: Optional[Verdict] = None
     """What follows from the latest failed attempt; None when the latest one has not failed."""
     pending: Optional[Verdict] = None
     """What is decided and could not be carried out yet: only the settlement is left to do."""
-    error: Optional[BaseException] = field(default=None, repr=False)
+    error: Optional[BaseException] = None
+
+    def __init__(self, delivery: Delivery, envelope: Envelope) -> None:
+        self.delivery = delivery
+        self.envelope = envelope
+        self.key = envelope.key
+        self.attempt = envelope.attempt
+
+    def __repr__(self) -> str:
+        return f"<Item {self.envelope!r} failures={self.failures}>"
 
 
 class Lanes:
@@ -43,7 +47,7 @@ class Lanes:
 
     def admit(self, item: Item) -> bool:
         """True: start it. False: it waits behind an earlier one of its key."""
-        key = item.envelope.key
+        key = item.key
         if key is None:
             return True
         lane = self._waiting.get(key)
@@ -56,7 +60,7 @@ class Lanes:
 
     def leave(self, item: Item) -> Item | None:
         """The item is done; the next of its key, which may start now."""
-        key = item.envelope.key
+        key = item.key
         if key is None or key not in self._waiting:
             return None
         lane = self._waiting[key]

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 LINES = 10
 WINDOW = 60.0
 """So many lines of a kind a listener may write within so many seconds; what is beyond is counted in one line."""
+_ALWAYS_LOGGED = (Result.RETRIED, Result.DEAD_LETTERED, Result.EXPIRED)
 
 
 class LineLimit:
@@ -69,6 +70,11 @@ class OutcomeLog:
 
         return summary
 
+    @staticmethod
+    def silent(result: Result) -> bool:
+        """Whether such an outcome leaves no line, so that none has to be made for it."""
+        return result not in _ALWAYS_LOGGED and not logger.isEnabledFor(logging.DEBUG)
+
     def write(self, outcome: Outcome, *, delay: float, throttled: bool) -> None:
         """Log an outcome. ``delay``: seconds until the next attempt. While ``throttled``, retries are only counted."""
         error = type(outcome.error).__name__
@@ -87,7 +93,7 @@ class OutcomeLog:
         elif outcome.result is Result.EXPIRED:
             if self._expired.admit(shown(outcome.event_id)):
                 logger.info("listener %s: event %s has expired", self._listener, shown(outcome.event_id))
-        elif logger.isEnabledFor(logging.DEBUG):  # each event that is handled comes here
+        else:
             logger.debug("listener %s: event %s %s", self._listener, shown(outcome.event_id), outcome.result.value)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import concurrent.futures
 from aspyx_event.delivery.dead_letters import copy_headers, error_headers, without_error_headers
 from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.outcome import Result
-from aspyx_event.delivery.redelivery import Action, Verdict
+from aspyx_event.delivery.redelivery import ACCEPT, Action, Verdict
 from aspyx_event.envelope import EV_ATTEMPT, shown
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
@@ -43,6 +43,9 @@ class Settlement:
         delivery = item.delivery
         if not delivery.alive:
             return Result.LOST
+        if verdict is ACCEPT:
+            delivery.accept()
+            return Result.HANDLED
         if verdict.action is Action.RELEASE:
             delivery.release()
             return Result.RELEASED

@@ -14,22 +14,25 @@ class Throttle:
     after the other, and would stop a healthy listener for 5 s each (measured).
     """
 
-    __slots__ = ("_failures", "_opens_at")
+    __slots__ = ("_failures", "_opens_at", "active")
 
     def __init__(self) -> None:
         self._failures = 0
         self._opens_at = 0.0
+        self.active = False
+        """Whether the listener is being probed."""
 
     @property
-    def active(self) -> bool:
-        """Whether the listener is being probed."""
-        return self._failures >= FAILURES_IN_A_ROW
+    def failing(self) -> bool:
+        """Whether a success would change anything."""
+        return self._failures > 0 or self.active
 
     def failed(self, now: float, *, again: bool = False) -> bool:
         """A delivery whose listener raised, ``again`` for a retry; True when the throttle became active by it."""
         was_active = self.active
         if not again:
             self._failures += 1
+        self.active = self._failures >= FAILURES_IN_A_ROW
         if self.active:
             self._opens_at = now + PROBE_EVERY
         return self.active and not was_active
@@ -39,6 +42,7 @@ class Throttle:
         was_active = self.active
         self._failures = 0
         self._opens_at = 0.0
+        self.active = False
         return was_active
 
     def closed_for(self, now: float) -> float:

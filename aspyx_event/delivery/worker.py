@@ -37,7 +37,9 @@ from aspyx_event.timing import SYSTEM_CLOCK, Clock, Scheduler
 logger = logging.getLogger(__name__)
 
 TURN = 16
-"""Deliveries a worker handles before it gives other listeners their turn."""
+"""Deliveries a worker handles, at least, before it gives other listeners their turn."""
+SLICE = 0.005
+"""Seconds that a turn takes, at least: changing turns costs as much as some deliveries of a quick listener."""
 HANDLER_WARNING = 60.0
 
 
@@ -57,6 +59,7 @@ class ListenerWorker:
         scheduler: Scheduler,
         stopping: threading.Event,
         settled: Callable[[], None],
+        ended: Callable[[Result], None],
         observers: tuple[Observer, ...],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -75,8 +78,9 @@ class ListenerWorker:
         self._scheduler = scheduler
         self._stopping = stopping
         self._settled = settled
+        self._ended = ended
         self._clock = clock
-        self._observers = (self.counters.count, self._measure, *observers)
+        self._observers = observers
         self.credit = Credit(inbox.concurrency, listener.prefetch)
         self.log = OutcomeLog(listener.name, scheduler)
         self._switch = threading.Lock()
@@ -157,8 +161,12 @@ class ListenerWorker:
 
     def _turn(self) -> None:
         try:
-            for _ in range(TURN):
-                item = self.inbox.take()
+            began, number = time.monotonic(), 0
+            while number < TURN or time.monotonic() - began < SLICE:
+                number += 1
+                item, another = self.inbox.take()
+                if another:
+                    self._hire()
                 self._fit_credit()
                 if item is None:
                     return
@@ -259,17 +267,26 @@ class ListenerWorker:
     # -- afterwards
 
     def _finish(self, item: Item, verdict: Verdict, result: Result) -> None:
+        seconds = time.monotonic() - item.started_at
+        if verdict is EXPIRED and result is Result.HANDLED:
+            result = Result.EXPIRED
+        self.counters.count(result, failures=item.failures, error=item.error)
+        if result is Result.HANDLED:
+            self.credit.measured(seconds)
+        self._ended(result)
+        throttled = self._report(item, verdict, result)
+        if not self._observers and self.log.silent(result):
+            return  # as for most events: nobody would see an outcome
         outcome = Outcome(
             listener=self.listener.name,
             event_id=item.envelope.id,
-            result=Result.EXPIRED if verdict is EXPIRED and result is Result.HANDLED else result,
+            result=result,
             attempt=item.attempt,
             failures=item.failures,
-            seconds=time.monotonic() - item.started_at,
+            seconds=seconds,
             error=item.error,
             reason=verdict.reason,
         )
-        throttled = self._report(outcome, verdict)
         self.log.write(outcome, delay=verdict.delay, throttled=throttled)
         for observer in self._observers:
             try:
@@ -277,29 +294,26 @@ class ListenerWorker:
             except Exception:
                 logger.exception("an observer of outcomes failed")
 
-    def _report(self, outcome: Outcome, verdict: Verdict) -> bool:
+    def _report(self, item: Item, verdict: Verdict, result: Result) -> bool:
         """Tell the throttle. True: the listener was throttled before, and still is."""
-        raised = outcome.result in (Result.RETRIED, Result.DEAD_LETTERED) and not isinstance(outcome.error, Reject)
-        if raised and verdict.reason in ("", REASON_EXCEPTION):
-            changed, pause = self.inbox.report(raised=True, again=outcome.attempt > outcome.failures)
-            if changed:
-                logger.warning(
-                    "listener %s only fails: it is throttled until one event succeeds; the last error was %s",
-                    self.listener.name, type(outcome.error).__name__,
-                )  # fmt: skip
-            if pause:
-                self._scheduler.call_later(pause, self.wake)
-            return bool(pause) and not changed
-        if outcome.result is Result.HANDLED:
+        if result is Result.HANDLED:
             changed, _ = self.inbox.report(raised=False)
             if changed:
                 logger.info("listener %s succeeds again", self.listener.name)
                 self.wake()
+            return False
+        raised = result in (Result.RETRIED, Result.DEAD_LETTERED) and not isinstance(item.error, Reject)
+        if raised and verdict.reason in ("", REASON_EXCEPTION):
+            changed, pause = self.inbox.report(raised=True, again=item.attempt > item.failures)
+            if changed:
+                logger.warning(
+                    "listener %s only fails: it is throttled until one event succeeds; the last error was %s",
+                    self.listener.name, type(item.error).__name__,
+                )  # fmt: skip
+            if pause:
+                self._scheduler.call_later(pause, self.wake)
+            return bool(pause) and not changed
         return False
-
-    def _measure(self, outcome: Outcome) -> None:
-        if outcome.result is Result.HANDLED:
-            self.credit.measured(outcome.seconds)
 
     def _fit_credit(self) -> None:
         if self.subscription is None:

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import pytest
 
 from aspyx_event import EventListener, EventManager, LocalProvider, Outcome, current_envelope, event_listener
+from aspyx_event.delivery import worker as worker_module
 from tests.unit.delivery.events import Placed, Shipped, listening
 from tests.unit.fake_provider import FakeProvider
 from tests.unit.support import DEADLINE, Collected, Gate, managed
@@ -55,6 +56,26 @@ def test_threads(asynchronous: bool) -> None:
             manager.send_event(Placed())
         found = set(names.wait(5))
     assert found == {"aspyx-loop"} if asynchronous else all(name.startswith("aspyx-worker") for name in found)
+
+
+def test_a_backlog_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener with a backlog gives up the only worker after its turn when another listener has something to do."""
+    monkeypatch.setattr(worker_module, "SLICE", 0.0)
+    seen, gate = Collected[str](), Gate()
+
+    def busy(e: Placed) -> None:
+        if e.number == 0:
+            gate.hold()
+        seen("busy")
+
+    others = listening(lambda e: seen("other"), "other", Shipped)
+    with managed(listening(busy, "busy", prefetch=200), others, workers=1) as manager:
+        manager.send_event(Placed(0))
+        gate.wait_reached()
+        manager.send_events([Placed(number) for number in range(1, 101)])
+        manager.send_event(Shipped())
+        gate.open()
+        assert seen.wait(102).index("other") <= worker_module.TURN
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])

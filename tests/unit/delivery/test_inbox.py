@@ -32,16 +32,30 @@ def opened(concurrency: int) -> Inbox:
 
 
 def test_workers_are_wanted_up_to_the_concurrency() -> None:
-    """Every delivery wants a worker until there are as many as may run."""
+    """A burst wants one worker, which wants the next one, until there are as many as may run."""
     inbox = opened(2)
-    assert [inbox.put(delivery()) for _ in range(3)] == [True, True, False]
-    first, second = inbox.take(), inbox.take()
+    assert [inbox.put(delivery()) for _ in range(3)] == [True, False, False]
+    first, another = inbox.take()
     assert first is not None
+    assert another
+    second, another = inbox.take()
     assert second is not None
+    assert not another
     assert inbox.in_flight == 3
     inbox.done(first)
-    assert inbox.take() is not None
+    assert inbox.take()[0] is not None
     assert not inbox.wants_worker()
+
+
+def test_a_burst_that_is_over_wakes_nobody() -> None:
+    """A worker that leaves nothing behind wants no other one, and the next delivery does."""
+    inbox = opened(2)
+    assert inbox.put(delivery())
+    first, another = inbox.take()
+    assert first is not None
+    assert not another
+    assert inbox.put(delivery())
+    assert inbox.take() != (None, False)
 
 
 def test_nothing_starts_before_it_is_open() -> None:
@@ -51,7 +65,7 @@ def test_nothing_starts_before_it_is_open() -> None:
     assert not inbox.wants_worker()
     inbox.open()
     assert inbox.wants_worker()
-    assert inbox.take() is not None
+    assert inbox.take()[0] is not None
 
 
 def test_a_worker_that_could_not_be_had() -> None:
@@ -68,14 +82,14 @@ def test_closed() -> None:
     waiting, late = [delivery("k"), delivery("k"), delivery()], delivery()
     for one in waiting:
         inbox.put(one)
-    running = inbox.take()
+    running, _ = inbox.take()
     assert inbox.close() == 2
     assert not inbox.put(late)
     assert [one.settled.items for one in (*waiting, late)] == [[], ["released"], ["released"], ["released"]]
     assert running is not None
     assert inbox.keep(running, "no reason") == (0.0, False)
     assert waiting[0].settled.items == ["released"]
-    assert inbox.take() is None
+    assert inbox.take() == (None, False)
     assert inbox.state == "stopped"
 
 
@@ -88,8 +102,8 @@ def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> No
         if step == "put":
             hired += inbox.put(delivery(data.draw(key)))
         elif step == "take" and hired:
-            hired -= 1
-            item = inbox.take()
+            item, another = inbox.take()
+            hired += another - 1
             running += [item] if item is not None else []
         elif step == "done" and running:
             inbox.done(running.pop(data.draw(st.integers(0, len(running) - 1))))
@@ -97,8 +111,8 @@ def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> No
         assert len(running) + hired <= concurrency
     while hired or running:
         while hired:
-            hired -= 1
-            item = inbox.take()
+            item, another = inbox.take()
+            hired += another - 1
             running += [item] if item is not None else []
         if running:
             inbox.done(running.pop())

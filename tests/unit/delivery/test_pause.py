@@ -222,7 +222,7 @@ def test_an_inbox_that_is_held() -> None:
     inbox.open()
     first, second, third = delivery("k"), delivery("k"), delivery("k")
     assert inbox.put(first)
-    running = inbox.take()
+    running, _ = inbox.take()
     assert running is not None
     inbox.put(second)
     assert inbox.hold() == 1
@@ -235,4 +235,4 @@ def test_an_inbox_that_is_held() -> None:
     assert not inbox.go_on()
     inbox.worker_gone()
     assert inbox.put(third)
-    assert inbox.take() is not None
+    assert inbox.take()[0] is not None
