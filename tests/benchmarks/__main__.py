@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.benchmarks import cases, report
+from tests.benchmarks.curves import __main__ as curves
 from tests.benchmarks.measuring import Case, Row, measure
 from tests.brokers import Broker
 from tests.brokers.artemis import ArtemisBroker
@@ -54,6 +55,8 @@ def _write(text: str) -> None:
 
 def main(given: Sequence[str]) -> int:
     """Return the exit code: 0 also when something has become slower, which a shared machine cannot tell."""
+    if given[:1] == ["curves"]:
+        return curves.main(given[1:])
     wanted = _arguments(given)
     kinds = list(dict.fromkeys(wanted.broker or [*BROKERS, "none"]))
     about = report.circumstances(kind for kind in kinds if kind != "none")

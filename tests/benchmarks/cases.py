@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks import footprint, in_process, latency, ours, raw_proton, raw_stomp
+from tests.benchmarks import footprint, in_flight, in_process, latency, ours, raw_proton, raw_stomp
 from tests.benchmarks.measuring import RATE, Case, Figures, percentiles
+from tests.benchmarks.peers import sides as peers
 from tests.benchmarks.raw_blocking import BlockingClient
 from tests.benchmarks.samples import Place, body_of_size, place
 
 THREADS = 16
+_WAITING_SIZE = 200
 HANDLER = "proton MessagingHandler"
 
 
@@ -23,10 +25,19 @@ class Amounts:
     each: int = 300
     threads: int = 1600
     steady: int = 1000
+    tasks: int = 400
+    waiting: int = 10_000
 
     def divided(self, by: int) -> Amounts:
         """Fewer of each, for a quick look."""
-        return Amounts(self.many // by, max(200, self.each // by), self.threads // by, max(500, self.steady // by))
+        return Amounts(
+            self.many // by,
+            max(200, self.each // by),
+            self.threads // by,
+            max(500, self.steady // by),
+            max(200, self.tasks // by),
+            self.waiting // by,
+        )
 
 
 def of_broker(broker: Any, sizes: Iterable[int], amounts: Amounts) -> Iterator[Case]:
@@ -49,6 +60,23 @@ def of_broker(broker: Any, sizes: Iterable[int], amounts: Amounts) -> Iterator[C
     yield Case(
         "memory at rest", f"{HANDLER}, no pydantic",
         lambda: footprint.at_rest(amqp, of_ours=True), lambda: footprint.at_rest(amqp, of_ours=False), broker.name,
+    )  # fmt: skip
+    yield from _waiting(amqp, broker.name, amounts.waiting)
+    if broker.name == "rabbitmq":
+        yield from peers.cases(broker, sizes, amounts.tasks)
+
+
+def _waiting(at: Place, where: str, count: int) -> Iterator[Case]:
+    yield Case(
+        f"memory of {count} sends", f"{HANDLER}, as many sends at once",
+        lambda: in_flight.sending(at, count, _WAITING_SIZE, of_ours=True),
+        lambda: in_flight.sending(at, count, _WAITING_SIZE, of_ours=False),
+        where, _WAITING_SIZE, after=lambda: raw_proton.receive(at, count + in_flight.BEFORE),
+    )  # fmt: skip
+    yield Case(
+        f"memory of {count} received", f"{HANDLER}, deliveries and bodies",
+        lambda: in_flight.receiving(at, count, of_ours=True), lambda: in_flight.receiving(at, count, of_ours=False),
+        where, _WAITING_SIZE, before=lambda: ours.send_many(at, count, _WAITING_SIZE),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ Figures = Mapping[str, float]
 """Names and values: ``rate`` in events a second (more is better), seconds or MB otherwise (less is better)."""
 RATE = "events/s"
 CPU = "CPU us/event"
+SENT = "sent/s"
 
 
 def _nothing() -> None:
@@ -64,7 +65,7 @@ class Row:
     @property
     def better(self) -> str:
         """Which way is better."""
-        return "more" if self.figure == RATE else "less"
+        return "more" if self.figure in (RATE, SENT) else "less"
 
 
 def measure(case: Case, rounds: int) -> list[Row]:

@@ -28,7 +28,7 @@ class _Capabilities(LinkOption):
             terminus.capabilities.put_object(symbol(name))
 
 
-class _Handler(MessagingHandler, ABC):
+class Handler(MessagingHandler, ABC):
     """Connects, and gives up when it takes too long: a lost message must not hang the run."""
 
     def __init__(self, place: Place, **options: Any) -> None:
@@ -59,14 +59,24 @@ class _Handler(MessagingHandler, ABC):
         self.connection.close()
 
 
-class _Receiver(_Handler):
+def attach_receiver(container: Any, connection: Any, place: Place) -> None:
+    """Read the listener's queue."""
+    container.create_receiver(connection, place.source, options=_Capabilities(place.capabilities))
+
+
+def run(handler: Handler) -> None:
+    """Run it in this thread until it has finished, or given up."""
+    Container(handler).run()
+
+
+class _Receiver(Handler):
     def __init__(self, place: Place, total: int, on_body: Callable[[bytes], None] | None) -> None:
         super().__init__(place, prefetch=PREFETCH, auto_accept=False)
         self.meter = Meter(total)
         self._on_body = on_body
 
     def opened(self, container: Any) -> None:
-        container.create_receiver(self.connection, self.place.source, options=_Capabilities(self.place.capabilities))
+        attach_receiver(container, self.connection, self.place)
 
     def on_message(self, event: Any) -> None:
         if self._on_body is not None:
@@ -79,14 +89,16 @@ class _Receiver(_Handler):
 def receive(place: Place, total: int, *, on_body: Callable[[bytes], None] | None = None) -> float:
     """Receive and accept so many messages, without looking into their bodies; messages a second."""
     handler = _Receiver(place, total, on_body)
-    Container(handler).run()
+    run(handler)
     return handler.meter.rate()
 
 
-class _Sender(_Handler):
+class Sender(Handler):
+    """Sends as many at a time as there is credit. ``seconds``: from the first to the last confirmation."""
+
     def __init__(self, place: Place, total: int, body: bytes) -> None:
         super().__init__(place)
-        self._total, self._body = total, body
+        self.total, self._body = total, body
         self._sent = self._confirmed = 0
         self._begin = self.seconds = 0.0
 
@@ -95,19 +107,27 @@ class _Sender(_Handler):
 
     def on_sendable(self, event: Any) -> None:
         self._begin = self._begin or time.perf_counter()
-        sender = event.sender
-        while sender.credit > 0 and self._sent < self._total:
-            self._sent += 1
-            message = Message(
-                body=self._body, inferred=True, durable=True, id=str(self._sent), content_type="application/json"
-            )
-            sender.send(message)
+        self.send_some(event.sender, min(event.sender.credit, self.total - self._sent))
 
-    def on_accepted(self, _event: Any) -> None:
+    def send_some(self, sender: Any, count: int) -> None:
+        """Send so many now."""
+        for _ in range(count):
+            self._sent += 1
+            sender.send(
+                Message(
+                    body=self._body, inferred=True, durable=True, id=str(self._sent), content_type="application/json"
+                )
+            )
+
+    def on_accepted(self, event: Any) -> None:
         self._confirmed += 1
-        if self._confirmed == self._total:
+        if self._confirmed == self.total:
             self.seconds = time.perf_counter() - self._begin
-            self.finish()
+            self.done(event)
+
+    def done(self, _event: Any) -> None:
+        """All are accepted."""
+        self.finish()
 
 
 def send(place: Place, total: int, body: bytes) -> float:
@@ -115,8 +135,8 @@ def send(place: Place, total: int, body: bytes) -> float:
 
     A message has a body, an id and a content type: less than an event of ours.
     """
-    handler = _Sender(place, total, body)
-    Container(handler).run()
+    handler = Sender(place, total, body)
+    run(handler)
     if not handler.seconds:
         raise TimeoutError(f"{total} messages were sent and not all accepted")
     return total / handler.seconds

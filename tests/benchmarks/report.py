@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
@@ -16,20 +17,28 @@ from tests.benchmarks.measuring import Row
 LAST = Path(__file__).with_name("last.json")
 """The last figures; ``last.txt`` beside it shows them."""
 _PACKAGES = ("pydantic", "python-qpid-proton", "stomp.py")
+_PEERS = Path(__file__).with_name("requirements-peers.txt")
 
 
 def circumstances(brokers: Iterable[str]) -> dict[str, Any]:
     """The machine, how busy others keep it, and versions."""
+    pins = re.findall(r"^(celery|dramatiq)\b.*==(.*)$", _PEERS.read_text(encoding="utf-8"), re.MULTILINE)
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processors": os.cpu_count(),
         "model": _processor(),
-        "load": round(os.getloadavg()[1], 1),
+        "load": load(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
+        **dict(pins),
         "brokers": sorted(brokers),
     }
+
+
+def load() -> float:
+    """Runnable processes, the average of five minutes."""
+    return round(os.getloadavg()[1], 1)
 
 
 def _processor() -> str:
@@ -50,7 +59,7 @@ def as_text(rows: Sequence[Row], about: dict[str, Any]) -> str:
     return "\n".join([*(f"{key}: {value}" for key, value in about.items()), "", HEAD, *map(line, rows)]) + "\n"
 
 
-HEAD = f"{'':46} {'':13}{'ours':>11}{'raw':>11}{'ratio':>8}  {'spread':11} better"
+HEAD = f"{'':46} {'':13}{'ours':>11}{'theirs':>11}{'ratio':>8}  {'spread':11} better"
 
 
 def as_json(rows: Sequence[Row], about: dict[str, Any]) -> str:

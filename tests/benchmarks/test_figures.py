@@ -1,16 +1,22 @@
-"""What is not measured: sizes, turns, ratios, and the comparison with the last run."""
+"""What is not measured: sizes, turns, ratios, the comparison with the last run, and what the kernel is asked."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aspyx_event import EventRegistry
 from aspyx_event.codec import JsonCodec
-from tests.benchmarks import measuring, report
-from tests.benchmarks.measuring import RATE, Case, Row
+from tests.benchmarks import guard, measuring, processes, report
+from tests.benchmarks.curves import record
+from tests.benchmarks.curves.listeners import Count
+from tests.benchmarks.measuring import CPU, RATE, Case, Row
 from tests.benchmarks.samples import Counting, Meter, Sample, body_of_size
 
 
@@ -65,3 +71,56 @@ def test_the_documentation_shows_the_figures_that_are_kept(tmp_path: Path) -> No
     report.keep(report.LAST.read_text(encoding="utf-8"), again)
     assert json.loads(again.read_text()) == json.loads(report.LAST.read_text())
     assert again.with_suffix(".txt").read_text() == report.LAST.with_suffix(".txt").read_text()
+
+
+def test_guard(tmp_path: Path) -> None:
+    """The processor time that is kept is printed beside the one of now, and a row that is new is no error."""
+    last = tmp_path / "last.json"
+    kept = [Row("a", "x", RATE, 1.0, 1.0, (1.0,)), Row("a", "x", CPU, 90.0, 100.0, (0.9,))]
+    report.keep(report.as_json(kept, {"date": "some day"}), last)
+    head, known, new = guard.lines(
+        [Row("a", "x", CPU, 80.0, 100.0, (0.8,)), Row("b", "x", CPU, 1.0, 1.0, (1.0,))], last
+    )
+    assert "some day" in head
+    assert known.split() == ["a", "0.90", "(", "90.0", "us)", "->", "0.80", "(", "80.0", "us)"]
+    assert "not kept" in new
+
+
+def test_processes() -> None:
+    """A child of a child is found below both, with the processor time and the memory that it took."""
+    grandchild = "import os; sum(range(3_000_000)); print(os.getpid(), flush=True); input()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        inner = int(started.stdout.readline())
+        assert {os.getpid(), started.pid, inner} <= set(processes.tree(os.getpid()))
+        assert processes.tree(inner) == [inner]
+        assert processes.processor_seconds([inner]) > 0
+        assert 1 < processes.resident_mb(inner) < 1000
+        started.communicate("\n")
+    assert processes.processor_seconds([inner]) == 0
+
+
+def test_count() -> None:
+    """Events that do not come are an error, not a figure; the count begins anew for each round."""
+    count = Count()
+    for _ in range(2):
+        count.expect(2)
+        count.hit(None)
+        count.hit(None)
+        count.wait()
+
+
+def test_curves_are_kept_point_by_point(tmp_path: Path) -> None:
+    """A run that is interrupted leaves the points that it had."""
+    file = tmp_path / "curve.json"
+
+    def points() -> Iterator[record.Point]:
+        yield {"N": 1, "us": 2.5}
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        record.keep("x", points(), brokers=[], unit="us", into=file)
+    assert json.loads(file.read_text())["points"] == [{"N": 1, "us": 2.5}]

@@ -108,6 +108,13 @@ class Broker(ABC):
             _open.discard(self)
 
     @property
+    def process_id(self) -> int:
+        """The process that `command` became; it may have started others. Raises BrokerFailed when none runs."""
+        if self._process is None:
+            raise BrokerFailed(f"{self.name} does not run")
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         return self.directory / "console.log"
 

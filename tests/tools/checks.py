@@ -99,6 +99,18 @@ def closing_checks(environment: Environment, scratch: Path) -> Iterator[Check]:
     missing = None if (ROOT / "docs" / "conf.py").exists() else "there is no docs/conf.py"
     yield Check("docs", lambda: run(docs, env=environment.variables), skip=missing)
     yield _unless(_library(), Check("build", lambda: check_packages(environment, scratch / "dist")))
+    yield _benchmarks(environment, scratch / "benchmarks.txt")  # last: nothing else runs meanwhile
+
+
+def _benchmarks(environment: Environment, found: Path) -> Check:
+    """Print what has become dearer. It fails when it cannot measure, never because of a figure."""
+    command = [environment.python, "-m", "tests.benchmarks.guard", str(found)]
+    return Check(
+        "benchmarks",
+        lambda: run(command, env=environment.variables),
+        skip=_library(),
+        note=lambda: found.read_text(encoding="utf-8").rstrip() if found.exists() else "benchmarks: not measured",
+    )
 
 
 def _library() -> str | None:

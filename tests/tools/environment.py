@@ -75,6 +75,12 @@ def oldest_django_environment(python: str) -> Environment:
     return _django_environment(python, _setup_cfg()["options.extras_require"]["django"].replace(">=", "==") + ".*")
 
 
+def peers_environment() -> Environment:
+    """What the benchmarks measure the library against, in the versions pinned there, and what draws their curves."""
+    lines = (ROOT / "tests" / "benchmarks" / "requirements-peers.txt").read_text(encoding="utf-8").splitlines()
+    return _environment("peers", sys.executable, [line for line in lines if line and not line.startswith("#")])
+
+
 def newest_django_environment(python: str) -> Environment:
     """The same with the newest Django that there is for this Python."""
     return _django_environment(python, _setup_cfg()["options.extras_require"]["django"])

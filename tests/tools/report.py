@@ -21,6 +21,8 @@ class Check:
     name: str
     action: Callable[[], int]
     skip: str | None = None
+    note: Callable[[], str] | None = None
+    """What it adds to the summary, once it has run."""
 
 
 class Report:
@@ -28,6 +30,7 @@ class Report:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._notes: list[Callable[[], str]] = []
         self._failed = False
 
     def run(self, check: Check) -> None:
@@ -60,6 +63,8 @@ class Report:
         """Print the summary and the number of tests; return the exit code of it all."""
         passed, failed, skipped = _count(results)
         say("\n==> summary\n" + "\n".join(self._lines))
+        for note in self._notes:
+            say(f"\n{note()}")
         pairs = conformance.read(results)
         if pairs:
             say("\n" + conformance.table(pairs) + "\n")
@@ -68,6 +73,8 @@ class Report:
 
     def _done(self, check: Check, code: int, seconds: float) -> None:
         self._failed = self._failed or code != 0
+        if check.note:
+            self._notes.append(check.note)
         verdict = f"FAILED ({code})" if code else "ok"
         self._lines.append(f"  {verdict:10}{seconds:5.0f} s  {check.name}")
 
