@@ -58,6 +58,8 @@ class Queue:
         self.messages: deque[Message] = deque()
         self.consumers: deque[Consumer] = deque()
         self.reaper: Optional[Timer] = None
+        self.active = False
+        """Whether the bus is going to look for a consumer."""
 
     def next_consumer(self) -> Consumer | None:
         """The next in turn that is ready."""
@@ -67,6 +69,9 @@ class Queue:
             if consumer.ready:
                 return consumer
         return None
+
+
+_Handed = tuple[Queue, Consumer, Message]
 
 
 class Bus:
@@ -82,7 +87,7 @@ class Bus:
         self._order = itertools.count()
         self._users = 0
         self._scheduler: Optional[Scheduler] = None
-        self._active: set[Queue] = set()
+        self._active: deque[Queue] = deque()
         self._pumping = False
 
     # -- use
@@ -149,24 +154,35 @@ class Bus:
     def publish(self, event: str, message: Message, delay: float = 0) -> None:
         """A copy to every queue of an event; nobody's loss when there is none."""
         with self._lock:
-            targets = list(self._by_event.get(event, {}).values())
-        for queue in targets:
-            self.put(queue.name, message, delay)
+            queues = self._by_event.get(event, {}).values()
+            if delay > 0:
+                for queue in queues:
+                    self._put_later(queue.name, message, delay)
+                return
+            for queue in queues:
+                queue.messages.append(message)
+                self._activate(queue)
+            first = self._match()
+        self._pump(first)
 
     def put(self, name: str, message: Message, delay: float = 0) -> None:
         """To one queue, at its end, now or later. A queue that is gone by then takes the message with it."""
         with self._lock:
             if delay > 0:
-                heapq.heappush(self._delayed, (self.clock.monotonic() + delay, next(self._order), name, message))
-                if self._scheduler is not None:
-                    self._scheduler.call_later(delay, self._deliver_due)
+                self._put_later(name, message, delay)
                 return
             queue = self._queues.get(name)
             if queue is None:
                 return
             queue.messages.append(message)
-            self._active.add(queue)
-        self._pump()
+            self._activate(queue)
+            first = self._match()
+        self._pump(first)
+
+    def _put_later(self, name: str, message: Message, delay: float) -> None:
+        heapq.heappush(self._delayed, (self.clock.monotonic() + delay, next(self._order), name, message))
+        if self._scheduler is not None:
+            self._scheduler.call_later(delay, self._deliver_due)
 
     def _deliver_due(self) -> None:
         with self._lock:
@@ -187,8 +203,9 @@ class Bus:
                 queue.reaper = None
             consumer = Consumer(queue, receive, credit)
             queue.consumers.append(consumer)
-            self._active.add(queue)
-        self._pump()
+            self._activate(queue)
+            first = self._match()
+        self._pump(first)
         return consumer
 
     def close(self, consumer: Consumer) -> None:
@@ -205,8 +222,9 @@ class Bus:
         with self._lock:
             consumer.credit = consumer.credit if credit is None else credit
             consumer.paused = consumer.paused if paused is None else paused
-            self._active.add(consumer.queue)
-        self._pump()
+            self._activate(consumer.queue)
+            first = self._match()
+        self._pump(first)
 
     def settle(self, consumer: Consumer | None, queue: Queue, message: Message, *, back: bool) -> None:
         """A message is done with, or goes ``back`` to the head of its queue."""
@@ -215,8 +233,11 @@ class Bus:
                 consumer.unsettled -= 1
             if back:
                 queue.messages.appendleft(message)
-            self._active.add(queue)
-        self._pump()
+            if not queue.messages:
+                return
+            self._activate(queue)
+            first = self._match()
+        self._pump(first)
 
     def browse(self, name: str) -> Iterator[Message]:
         """What waits in a queue now."""
@@ -233,18 +254,18 @@ class Bus:
             queue.messages.remove(message)
             return queue, message
 
-    def _pump(self) -> None:
-        with self._lock:
-            if self._pumping:
-                return  # whoever is at it looks again before leaving
-            self._pumping = True
-        while True:
-            with self._lock:
-                handed = self._match()
-                if handed is None:
-                    self._pumping = False
-                    return
+    def _activate(self, queue: Queue) -> None:
+        if not queue.active:
+            queue.active = True
+            self._active.append(queue)
+
+    def _pump(self, handed: _Handed | None) -> None:
+        """Hand over, beginning with what ``_match`` found, until nothing can be handed over any more."""
+        while handed is not None:
             self._hand_over(*handed)
+            with self._lock:
+                self._pumping = False
+                handed = self._match()
 
     def _hand_over(self, queue: Queue, consumer: Consumer, message: Message) -> None:
         try:
@@ -257,17 +278,22 @@ class Bus:
                 self._pumping = False
                 consumer.unsettled -= 1
                 queue.messages.appendleft(message)
-                self._active.add(queue)
+                self._activate(queue)
             raise
         self.settle(consumer, queue, message, back=True)
 
-    def _match(self) -> tuple[Queue, Consumer, Message] | None:
-        while self._active:
-            queue = next(iter(self._active))
+    def _match(self) -> _Handed | None:
+        """The next message with who gets it; whoever is answered one has to ``_pump`` it. None: nothing to do, or
+        another thread is at it, which looks again before it leaves."""
+        while self._active and not self._pumping:
+            queue = self._active[0]
             consumer = queue.next_consumer() if queue.messages else None
             if consumer is None:
-                self._active.discard(queue)
+                queue.active = False
+                self._active.popleft()
                 continue
+            self._active.rotate(-1)  # queues take turns
+            self._pumping = True
             consumer.unsettled += 1
             return queue, consumer, queue.messages.popleft()
         return None

@@ -56,7 +56,7 @@ class LocalProvider(Provider):
         self._lock = threading.Lock()
         self._starts = 0
         self._consumers: list[Consumer] = []
-        self._unsettled: dict[LocalDelivery, None] = {}
+        self._unsettled: dict[LocalDelivery, bool] = {}
 
     @property
     def server_name(self) -> str:
@@ -185,7 +185,7 @@ class LocalProvider(Provider):
 class LocalDelivery(Delivery):
     """A message taken from the bus."""
 
-    __slots__ = ("_bus", "_consumer", "_lock", "_message", "_queue", "_settled", "_unsettled")
+    __slots__ = ("_bus", "_consumer", "_message", "_queue", "_unsettled")
 
     def __init__(
         self,
@@ -193,21 +193,19 @@ class LocalDelivery(Delivery):
         queue: Queue,
         consumer: Optional[Consumer],
         message: Message,
-        unsettled: dict[LocalDelivery, None],
+        unsettled: dict[LocalDelivery, bool],
     ) -> None:
         self._bus = bus
         self._queue = queue
         self._consumer = consumer
         self._message = message
-        self._lock = threading.Lock()
-        self._settled = False
         self._unsettled = unsettled
-        unsettled[self] = None
+        unsettled[self] = True
 
     @property
     def alive(self) -> bool:
         """See Delivery."""
-        return not self._settled
+        return self in self._unsettled
 
     def read(self) -> Envelope:
         """See Delivery."""
@@ -240,11 +238,8 @@ class LocalDelivery(Delivery):
         return confirmation
 
     def _settle(self, *, back: bool) -> None:
-        with self._lock:
-            if self._settled:
-                return
-            self._settled = True
-        self._unsettled.pop(self, None)
+        if not self._unsettled.pop(self, False):
+            return  # the one thread that finds it there settles it
         self._bus.settle(self._consumer, self._queue, self._message, back=back)
 
 
