@@ -34,6 +34,7 @@ EV_ATTEMPT = "ev_attempt"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_ATTEMPT_DIGITS = 9
 _SHOWN = 100
+_UNBOUND = "this envelope is not on its way through a manager: there is nothing to proceed to"
 
 
 def check_header(key: Any, value: Any) -> None:
@@ -85,6 +86,7 @@ class Envelope:
         "_chain",
         "_headers",
         "_position",
+        "answers",
         "body",
         "content_type",
         "delay",
@@ -123,7 +125,9 @@ class Envelope:
         """How often the broker says it was delivered before and failed, without our knowing."""
         self.unreadable = unreadable
         """Why the body is none that could be decoded (an AMQP map, a broken section); None: it can."""
-        self._headers: dict[str, str] = dict(headers or {})
+        self.answers: Optional[list[Any]] = None
+        """On its way to a provider: the confirmations of what was sent of it. For the sender."""
+        self._headers: dict[str, str] = dict(headers) if headers else {}
         self._chain: Optional[Chain] = None
         self._position = 0
 
@@ -192,7 +196,10 @@ class Envelope:
 
     def proceed_send(self, descriptor: Any) -> None:
         """Go on with the next pipeline of the send chain."""
-        chain, position = self._step()
+        chain, position = self._chain, self._position
+        if chain is None:
+            raise LifecycleError(_UNBOUND)
+        self._position = position + 1
         try:
             chain.next_send(self, descriptor, position)
         finally:
@@ -200,18 +207,14 @@ class Envelope:
 
     def proceed_handle(self, descriptor: Any) -> None:
         """Go on with the next pipeline of the handle chain."""
-        chain, position = self._step()
+        chain, position = self._chain, self._position
+        if chain is None:
+            raise LifecycleError(_UNBOUND)
+        self._position = position + 1
         try:
             chain.next_handle(self, descriptor, position)
         finally:
             self._position = position
-
-    def _step(self) -> tuple[Chain, int]:
-        if self._chain is None:
-            raise LifecycleError("this envelope is not on its way through a manager: there is nothing to proceed to")
-        position = self._position
-        self._position = position + 1
-        return self._chain, position
 
     def __repr__(self) -> str:
         what = f"{shown(self._headers.get(CE_TYPE, '?'))} id={shown(self.id)}"

@@ -95,24 +95,23 @@ class Lifecycle:
             self._become(State.STOPPED)
             process.stopped(self._manager)
 
-    @contextlib.contextmanager
-    def sending(
-        self, sender: Optional[Sender], dispatcher: Optional[Dispatcher], *, blocking: bool
-    ) -> Iterator[Sender]:
+    def sending(self, sender: Optional[Sender], dispatcher: Optional[Dispatcher], *, blocking: bool) -> _Permission:
         """Around a send. While the manager stops, only its running listeners may still send."""
+        return _Permission(self, sender, dispatcher, blocking)
+
+    def _enter(self, sender: Optional[Sender], dispatcher: Optional[Dispatcher]) -> Sender:
         process.check_process(self._pid)
         with self._changed:
             draining = self.state is State.STOPPING and dispatcher is not None and dispatcher.may_send()
             if sender is None or not (self.state is State.RUNNING or draining):
                 raise LifecycleError(f"the manager is {self.state}: events can be sent between start() and stop()")
             self._senders += 1
-        try:
-            if blocking:
-                self._warn_in_loop()
-            yield sender
-        finally:
-            with self._changed:
-                self._senders -= 1
+        return sender
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._senders -= 1
+            if not self._senders:
                 self._changed.notify_all()
 
     @contextlib.contextmanager
@@ -173,3 +172,26 @@ class Lifecycle:
             return
         self._warned = True
         logger.warning("send_event() blocks the event loop while it waits: use 'await send_event_async(...)' there")
+
+
+class _Permission:
+    """What ``Lifecycle.sending`` answers. A class: it is made for every event, and a generator takes longer."""
+
+    __slots__ = ("_blocking", "_dispatcher", "_lifecycle", "_sender")
+
+    def __init__(
+        self, lifecycle: Lifecycle, sender: Optional[Sender], dispatcher: Optional[Dispatcher], blocking: bool
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._sender = sender
+        self._dispatcher = dispatcher
+        self._blocking = blocking
+
+    def __enter__(self) -> Sender:
+        sender = self._lifecycle._enter(self._sender, self._dispatcher)
+        if self._blocking:
+            self._lifecycle._warn_in_loop()
+        return sender
+
+    def __exit__(self, *_: object) -> None:
+        self._lifecycle._leave()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import re
-import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
 
 from aspyx_event.codec import Codec
+from aspyx_event.delivery.stamps import new_id, time_text
 from aspyx_event.envelope import (
     CE_CAUSATION_ID,
     CE_CORRELATION_ID,
@@ -44,6 +43,8 @@ from aspyx_event.timing import Deadline
 
 WINDOW = 512
 """Unconfirmed events of one ``send_events`` call."""
+_PARTS = 4
+"""A full window is waited for in so many parts."""
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -58,30 +59,52 @@ class SendOptions:
     id: Optional[str] = None
 
     def __post_init__(self) -> None:
-        for name in ("key", "id"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, str) or not value or _UNSENDABLE.search(value)):
+        if self.key is not None:
+            _check_text("key", self.key)
+        if self.id is not None:
+            _check_text("id", self.id)
+        if self.delay is not None:
+            _check_seconds("delay", self.delay, 0.0)
+        if self.ttl is not None:
+            _check_seconds("ttl", self.ttl, 0.001)
+        if self.headers is not None:
+            if not isinstance(self.headers, Mapping):
                 raise ConfigurationError(
-                    f"send_event({name}={value!r}): a text that is not empty, without NUL and lone surrogates"
+                    f"send_event(headers=...): a mapping of texts, not {type(self.headers).__name__}"
                 )
-        for name, least in (("delay", 0.0), ("ttl", 0.001)):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and least <= value < float("inf")):
-                raise ConfigurationError(f"send_event({name}={value!r}): a number of seconds from {least:g} on")
-        if self.headers is not None and not isinstance(self.headers, Mapping):
-            raise ConfigurationError(f"send_event(headers=...): a mapping of texts, not {type(self.headers).__name__}")
-        for key, value in (self.headers or {}).items():
-            check_header(key, value)
+            kept = dict(self.headers)  # checked once: nobody changes them between two of many events
+            for key, value in kept.items():
+                check_header(key, value)
+            object.__setattr__(self, "headers", kept)
 
 
-@dataclass
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not value or _UNSENDABLE.search(value):
+        raise ConfigurationError(
+            f"send_event({name}={value!r}): a text that is not empty, without NUL and lone surrogates"
+        )
+
+
+def _check_seconds(name: str, value: Any, least: float) -> None:
+    if not (isinstance(value, (int, float)) and least <= value < float("inf")):
+        raise ConfigurationError(f"send_event({name}={value!r}): a number of seconds from {least:g} on")
+
+
 class Sending:
     """One event on its way: its confirmations (none: a pipeline filtered it) and its time."""
 
-    event: Any
-    id: str
-    deadline: Deadline
-    confirmations: list[Confirmation[None]] = field(default_factory=list)
+    __slots__ = ("confirmations", "deadline", "event", "id")
+
+    def __init__(self, event: Any, id: str, timeout: float) -> None:
+        self.event = event
+        self.id = id
+        self.deadline = Deadline(timeout)
+        self.confirmations: list[Confirmation[None]] = []
+
+    def forget(self) -> None:
+        """Nobody waits any more: the provider need not write again what it has not confirmed."""
+        for confirmation in self.confirmations:
+            confirmation.cancel()
 
 
 class Sender:
@@ -98,7 +121,7 @@ class Sender:
         self._provider = provider
         self._registry = registry
         self._codec = codec
-        self._pipelines = tuple(pipelines)
+        self._chain = PipelineChain(pipelines, send=self._give)
 
     def send(self, event: Any, options: SendOptions, timeout: float) -> None:
         """Send and wait for the confirmation. Raises within ``timeout`` seconds."""
@@ -111,44 +134,34 @@ class Sender:
         sending = self.begin(event, options, timeout)
         try:
             for confirmation in sending.confirmations:
-                with _naming_the_event(sending):
-                    await asyncio.wait_for(asyncio.wrap_future(confirmation), sending.deadline.left())
+                await asyncio.wait_for(asyncio.wrap_future(confirmation), sending.deadline.left())
         except asyncio.TimeoutError:
             raise self._late(sending, timeout) from None
+        except ProviderError as error:
+            error.event_id = error.event_id or sending.id
+            raise
         finally:
-            _forget(sending)
+            sending.forget()
 
     def send_all(self, events: Iterable[Any], options: SendOptions, timeout: float) -> None:
         """Send many with their confirmations pipelined. Raises SendEventsError at the end."""
-        open_sendings: deque[Sending] = deque()
-        failed: list[FailedSend] = []
-        confirmed = 0
-
-        def finish_first() -> int:
-            sending = open_sendings.popleft()
-            try:
-                self._wait(sending, timeout)
-            except EventError as error:
-                failed.append(FailedSend(sending.event, sending.id, error))
-                return 0
-            return 1
-
+        window = _Window(lambda sending: self._wait(sending, timeout))
         try:
             for event in events:
-                if len(open_sendings) >= WINDOW:
-                    confirmed += finish_first()
+                window.make_room()
                 try:
-                    open_sendings.append(self.begin(event, options, timeout))
+                    window.open.append(self.begin(event, options, timeout))
                 except EventError as error:
-                    failed.append(FailedSend(event, getattr(error, "event_id", None), error))
+                    window.failed.append(FailedSend(event, getattr(error, "event_id", None), error))
         except Exception:  # of the iterable, or a pipeline: what is on its way is waited for all the same
-            while open_sendings:
-                finish_first()
+            window.finish()
             raise
-        while open_sendings:
-            confirmed += finish_first()
-        if failed:
-            raise SendEventsError(failed, confirmed)
+        else:
+            window.finish()
+        finally:
+            window.forget()  # after Ctrl-C there are some left
+        if window.failed:
+            raise SendEventsError(window.failed, window.confirmed)
 
     def begin(self, event: Any, options: SendOptions, timeout: float) -> Sending:
         """Encode an event and hand it to the provider, without waiting."""
@@ -161,25 +174,28 @@ class Sender:
             delay=options.delay,
             ttl=options.ttl,
         )
-        for key, value in (options.headers or {}).items():
-            envelope.set(key, value)
-        sending = Sending(event, envelope.id, Deadline(timeout))
-
-        def give(envelope: Envelope, descriptor: EventDescriptor) -> None:
-            sending.confirmations.append(self._provider.send(envelope, descriptor))
-
-        envelope.bind(PipelineChain(self._pipelines, send=give))
-        with _naming_the_event(sending):
+        sending = Sending(event, envelope.id, timeout)
+        envelope.answers = sending.confirmations
+        envelope.bind(self._chain)
+        try:
             envelope.proceed_send(descriptor)
+        except ProviderError as error:  # it says which event it is about, whether the provider knew or not
+            error.event_id = error.event_id or sending.id
+            raise
         return sending
+
+    def _give(self, envelope: Envelope, descriptor: EventDescriptor) -> None:
+        """The end of the chain of pipelines; one of them may come here twice."""
+        assert envelope.answers is not None
+        envelope.answers.append(self._provider.send(envelope, descriptor))
 
     def _attributes(self, descriptor: EventDescriptor, options: SendOptions) -> dict[str, str]:
         attributes = {
-            CE_ID: options.id or str(uuid.uuid4()),
+            CE_ID: options.id or new_id(),
             CE_SOURCE: self._provider.server_name,
             CE_TYPE: descriptor.name,
             CE_SPECVERSION: "1.0",
-            CE_TIME: datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
+            CE_TIME: time_text(),
         }
         if options.key is not None:
             attributes[CE_PARTITION_KEY] = options.key
@@ -190,19 +206,23 @@ class Sender:
             trace = cause.get(CE_TRACEPARENT)
             if trace is not None:
                 attributes[CE_TRACEPARENT] = trace
+        if options.headers:
+            attributes.update(options.headers)
         return attributes
 
     def _wait(self, sending: Sending, timeout: float) -> None:
         try:
             for confirmation in sending.confirmations:
-                with _naming_the_event(sending):
-                    confirmation.result(sending.deadline.left())
+                confirmation.result(sending.deadline.left())
+        except ProviderError as error:
+            error.event_id = error.event_id or sending.id
+            raise
         except concurrent.futures.TimeoutError:
             raise self._late(sending, timeout) from None
         except concurrent.futures.CancelledError:
             raise ProviderUnavailable("the provider was stopped before the confirmation", event_id=sending.id) from None
         finally:
-            _forget(sending)
+            sending.forget()
 
     def _late(self, sending: Sending, timeout: float) -> EventError:
         name = type(sending.event).__name__
@@ -219,17 +239,43 @@ class Sender:
         )
 
 
-@contextlib.contextmanager
-def _naming_the_event(sending: Sending) -> Iterator[None]:
-    """A provider's error says which event it is about, whether the provider knew or not."""
-    try:
-        yield
-    except ProviderError as error:
-        error.event_id = error.event_id or sending.id
-        raise
+class _Window:
+    """The events of one ``send_events`` that are not confirmed yet, oldest first. Belongs to one thread."""
 
+    def __init__(self, wait: Callable[[Sending], None]) -> None:
+        self._wait = wait
+        self.open: deque[Sending] = deque()
+        self.failed: list[FailedSend] = []
+        self.confirmed = 0
 
-def _forget(sending: Sending) -> None:
-    """Nobody waits any more: the provider need not write again what it has not confirmed."""
-    for confirmation in sending.confirmations:
-        confirmation.cancel()
+    def make_room(self) -> None:
+        """Wait for a part of the window when it is full. One event at a time would wake the caller for each."""
+        if len(self.open) >= WINDOW:
+            self._finish(max(1, WINDOW // _PARTS))
+
+    def finish(self) -> None:
+        """Wait for all."""
+        while self.open:
+            self._finish(min(len(self.open), max(1, WINDOW // _PARTS)))
+
+    def forget(self) -> None:
+        """Wait for none."""
+        for sending in self.open:
+            sending.forget()
+
+    def _finish(self, count: int) -> None:
+        self._until_likely(self.open[0], self.open[count - 1])
+        for _ in range(count):
+            sending = self.open.popleft()
+            try:
+                self._wait(sending)
+            except EventError as error:
+                self.failed.append(FailedSend(sending.event, sending.id, error))
+            else:
+                self.confirmed += 1
+
+    def _until_likely(self, first: Sending, last: Sending) -> None:
+        """Brokers confirm in order: with the last one the others are confirmed, too, most of the time."""
+        for confirmation in last.confirmations:
+            with contextlib.suppress(EventError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+                confirmation.result(first.deadline.left())

@@ -24,6 +24,7 @@ from aspyx_event import (
     envelope_pipeline,
 )
 from aspyx_event.delivery import sender as sender_module
+from aspyx_event.providers.network.futures import resolve
 from tests.unit.delivery.events import Placed, listening
 from tests.unit.fake_provider import FakeProvider, confirmed, refused
 from tests.unit.support import DEADLINE, Collected, managed
@@ -200,6 +201,94 @@ def test_send_events_window(provider: FakeProvider, monkeypatch: pytest.MonkeyPa
     with managed(provider=provider) as manager:
         manager.send_events(Placed(n) for n in range(9))
     assert len(waiting) == 9
+
+
+def test_send_events_waits_for_a_part(provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full window is waited for in parts, and one late confirmation does not let more than the window be open."""
+    monkeypatch.setattr(sender_module, "WINDOW", 8)
+    waiting: list[Future[None]] = []
+    most_open: list[int] = []
+
+    def confirm_all() -> None:
+        for future in waiting[::-1]:  # the oldest is the last one to be confirmed
+            resolve(future)
+
+    def answer() -> Future[None]:
+        waiting.append(Future())
+        most_open.append(sum(not future.done() for future in waiting))
+        if most_open[-1] == 8:
+            threading.Thread(target=confirm_all).start()
+        elif len(waiting) == 40:
+            confirm_all()
+        return waiting[-1]
+
+    provider.on_send = answer
+    with managed(provider=provider) as manager:
+        manager.send_events(Placed(n) for n in range(40))
+    assert len(waiting) == 40
+    assert max(most_open) == 8
+
+
+def test_send_events_each_in_time(provider: FakeProvider) -> None:
+    """What is not confirmed in time fails with its own id, and the provider may forget it; the others are confirmed."""
+    answers = [confirmed(), Future(), confirmed(), Future()]
+    left = iter(answers)
+    provider.on_send = lambda: next(left)
+    with managed(provider=provider) as manager, pytest.raises(SendEventsError) as caught:
+        manager.send_events([Placed(n) for n in range(4)], timeout=0.01)
+    assert caught.value.confirmed == 2
+    sent = [envelope.id for envelope, _ in provider.sent.items]
+    assert [(failure.event, failure.id, type(failure.error)) for failure in caught.value.failed] == [
+        (Placed(1), sent[1], SendTimeout),
+        (Placed(3), sent[3], SendTimeout),
+    ]
+    assert [answer.cancelled() for answer in answers] == [False, True, False, True]
+
+
+def test_send_events_interrupted(provider: FakeProvider) -> None:
+    """After Ctrl-C nobody waits for what is on its way, and the provider may forget all of it."""
+    waiting: list[Future[None]] = []
+    provider.on_send = lambda: waiting.append(Future()) or waiting[-1]
+
+    def events() -> Any:
+        yield Placed(1)
+        yield Placed(2)
+        raise KeyboardInterrupt
+
+    with managed(provider=provider) as manager, pytest.raises(KeyboardInterrupt):
+        manager.send_events(events())
+    assert [future.cancelled() for future in waiting] == [True, True]
+
+
+def test_pipeline_that_sends_twice(provider: FakeProvider) -> None:
+    """A pipeline may proceed twice: both sends are waited for, and the id is the event's."""
+
+    @envelope_pipeline()
+    class Twice(EnvelopePipeline):
+        def send(self, envelope: Any, event_descriptor: Any) -> None:
+            self.proceed_send(envelope, event_descriptor)
+            self.proceed_send(envelope, event_descriptor)
+
+    answers = iter([confirmed(), refused(SendRejected("the second"))])
+    provider.on_send = lambda: next(answers)
+    with managed(Twice, provider=provider) as manager, pytest.raises(SendRejected, match="the second") as caught:
+        manager.send_event(Placed(), id="x")
+    assert caught.value.event_id == "x"
+    assert len(provider.sent.items) == 2
+
+
+def test_headers_are_taken_once(provider: FakeProvider) -> None:
+    """Headers that change while events are sent are those of the beginning, which were checked."""
+    headers = {"tenant": "acme"}
+
+    def events() -> Any:
+        yield Placed(1)
+        headers["bad:key"] = "x"
+        yield Placed(2)
+
+    with managed(provider=provider) as manager:
+        manager.send_events(events(), headers=headers)
+    assert [envelope.headers for envelope, _ in provider.sent.wait(2)] == [{"tenant": "acme"}] * 2
 
 
 def test_send_events_with_failures(provider: FakeProvider) -> None:
