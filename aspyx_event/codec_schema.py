@@ -1,4 +1,4 @@
-"""Bytes in dataclasses as standard base64.
+"""What is done with pydantic's core schemas: bytes in dataclasses as standard base64, and a look at what they say.
 
 pydantic writes bytes as UTF-8 text, or as URL-safe base64 if a configuration asks for it; a dataclass takes no
 configuration from outside. So its core schema is rewritten: every plain ``bytes`` node that stands inside a standard
@@ -9,12 +9,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import core_schema
 
 _NAMED = {"fields", "choices"}
 """Dictionaries whose keys are somebody's names: a field may be called ``metadata``."""
+_SCALARS: dict[str, type] = {
+    "bool": bool,
+    "date": date,
+    "datetime": datetime,
+    "decimal": Decimal,
+    "float": float,
+    "int": int,
+    "str": str,
+    "uuid": UUID,
+}
 _OPAQUE = {"default", "default_factory", "metadata", "cls", "ref", "schema_ref", "config", "function", "expected"}
 
 
@@ -29,6 +42,41 @@ def mentions(schema: Any, kind: str) -> bool:
         # a node or a dictionary of names: to look into more than needed costs a moment, once
         return schema.get("type") == kind or any(mentions(value, kind) for value in schema.values())
     return isinstance(schema, (list, tuple)) and any(mentions(item, kind) for item in schema)
+
+
+def exact_types(schema: Any) -> dict[str, tuple[type, ...]] | None:
+    """For a class of simple fields alone: their types. An event whose values are of just these is written without a
+    complaint. None for other classes: with lists, classes inside, serializers or computed fields of their own, extras.
+    """
+    inner = schema.get("schema", {})
+    listed = inner.get("fields", ())
+    if inner.get("type") == "dataclass-args":
+        fields = {field["name"]: field["schema"] for field in listed if not field.get("init_only")}
+    elif inner.get("type") == "model-fields":
+        fields = {name: field["schema"] for name, field in listed.items()}
+    else:
+        return None
+    if any("serialization" in node or _extras(node) or node.get("computed_fields") for node in (schema, inner)):
+        return None
+    types = {name: _exact(node) for name, node in fields.items()}
+    return {name: kinds for name, kinds in types.items() if kinds} if all(types.values()) else None
+
+
+def _extras(node: Any) -> bool:
+    behaviour = node.get("extra_behavior") or node.get("config", {}).get("extra_fields_behavior")
+    return behaviour == "allow" or "extras_schema" in node
+
+
+def _exact(node: Any) -> tuple[type, ...]:
+    """The types of a field, none if they are not that simple."""
+    if "serialization" in node:
+        return ()
+    if node["type"] == "default":
+        return _exact(node["schema"])
+    if node["type"] == "nullable":
+        inner = _exact(node["schema"])
+        return (*inner, type(None)) if inner else ()
+    return (_SCALARS[node["type"]],) if node["type"] in _SCALARS else ()
 
 
 def words(schema: Any) -> frozenset[str]:
