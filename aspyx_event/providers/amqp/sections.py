@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from types import MappingProxyType
+from typing import Any, NamedTuple, Optional
 
 from aspyx_event.providers.amqp import wire
 from aspyx_event.providers.amqp.wire import WireError
@@ -134,8 +135,7 @@ def string_value_section(text: str) -> bytes:
     return wire.described(VALUE, wire.string(text))
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """What a message that we write may carry besides its body. Times in seconds; None leaves a field out."""
 
     durable: bool = False
@@ -149,7 +149,7 @@ class Outgoing:
     content_type: Optional[str] = None
     absolute_expiry: Optional[float] = None
     creation_time: Optional[float] = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     annotations: tuple[tuple[str, int], ...] = ()
 
 
@@ -185,24 +185,26 @@ _HEADER = {durable: wire.described(HEADER, wire.listed([wire.boolean(durable)]))
 
 
 def _properties(message: Outgoing) -> bytes:
+    null = wire.NULL
+    to, subject, reply_to = message.to, message.subject, message.reply_to
     content_type, expiry, created = message.content_type, message.absolute_expiry, message.creation_time
-    fields = [
+    fields = (
         _message_id(message.message_id),
-        wire.NULL,
-        _text(message.to),
-        _text(message.subject),
-        _text(message.reply_to),
-        _message_id(message.correlation_id),
-        wire.symbol(content_type) if content_type is not None and content_type.isascii() else wire.NULL,
-        wire.NULL,
-        wire.NULL if expiry is None else wire.timestamp(expiry),
-        wire.NULL if created is None else wire.timestamp(created),
-    ]
-    return wire.described(PROPERTIES, wire.listed(fields))
+        null,
+        null if to is None else wire.known_string(to),
+        null if subject is None else wire.known_string(subject),
+        null if reply_to is None else wire.known_string(reply_to),
+        null if message.correlation_id is None else _message_id(message.correlation_id),
+        null if content_type is None else _content_type(content_type),
+        null,
+        null if expiry is None else wire.timestamp(expiry),
+        null if created is None else wire.timestamp(created),
+    )
+    return wire.described(PROPERTIES, wire.list_of(len(fields), b"".join(fields)))
 
 
-def _text(value: str | None) -> bytes:
-    return wire.NULL if value is None else wire.known_string(value)
+def _content_type(value: str) -> bytes:
+    return wire.known_symbol(value) if value.isascii() else wire.NULL
 
 
 def _message_id(value: Any) -> bytes:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from concurrent.futures import Future
 from typing import Callable, Optional
 
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable
@@ -15,7 +14,7 @@ from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.errors import attach_error
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
-from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.futures import Answer, fail, resolve
 
 MAX_LINKS = 256
 """Open at a time. More event types than this, sent in turns, attach a link for each event."""
@@ -41,7 +40,7 @@ class Message:
         self.event_id = event_id
         self.waits_in = waits_in
         """The queue for delays that it goes to, where that has to be known."""
-        self.confirmation: Confirmation[None] = Future()
+        self.confirmation: Confirmation[None] = Answer()
 
     def fail(self, error: ProviderError) -> None:
         """Tell the waiter, with an exception of its own that names its event."""

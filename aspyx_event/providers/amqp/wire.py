@@ -247,6 +247,14 @@ def symbol(value: str) -> bytes:
     return _variable(b"\xa3", b"\xb3", value.encode("ascii"))
 
 
+_known_symbol = functools.lru_cache(maxsize=64)(symbol)
+
+
+def known_symbol(value: str) -> bytes:
+    """The same for one that comes again and again, as content types do; a long one is not remembered."""
+    return _known_symbol(value) if len(value) <= _SHORT else symbol(value)
+
+
 def binary(value: bytes) -> bytes:
     """Encode a binary."""
     return _variable(b"\xa0", b"\xb0", value)
@@ -262,7 +270,12 @@ def listed(items: list[bytes]) -> bytes:
     """Encode a list of encoded values; trailing nulls are left out."""
     while items and items[-1] == NULL:
         items = items[:-1]
-    return _compound(b"\xc0", b"\xd0", len(items), b"".join(items))
+    return list_of(len(items), b"".join(items))
+
+
+def list_of(count: int, content: bytes) -> bytes:
+    """Encode a list of so many values, encoded one after the other."""
+    return _compound(b"\xc0", b"\xd0", count, content)
 
 
 def mapped(pairs: list[tuple[bytes, bytes]]) -> bytes:

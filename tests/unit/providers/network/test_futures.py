@@ -1,17 +1,18 @@
-"""Waiting for a future in the main thread."""
+"""Waiting for a future in the main thread, and futures that make their Condition late."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, InvalidStateError, as_completed, wait
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from aspyx_event.providers.network.futures import awaited
+from aspyx_event.providers.network.futures import Answer, awaited, fail, resolve
 
 
 class Heard(Exception):
@@ -52,3 +53,100 @@ def test_results_and_timeouts() -> None:
     failed.set_exception(FutureTimeout("its own"))
     with pytest.raises(FutureTimeout, match="its own"):
         awaited(failed, 30)
+
+
+def _first_set() -> Answer:
+    answer = Answer()
+    answer.set_result(None)
+    return answer
+
+
+def _set_later() -> Answer:
+    answer = Answer()
+    assert not answer.done()
+    assert answer._condition  # a waiter was here
+    answer.set_result(None)
+    return answer
+
+
+def test_attributes_of_an_answer() -> None:
+    """An Answer has all attributes that this Python's Future has, the Condition when somebody asks for it."""
+    answer = Answer()
+    assert "_condition" not in vars(answer)
+    assert set(vars(Future())) == {*vars(answer), "_condition"} - {"_lock"}
+    assert type(answer._condition) is type(vars(Future())["_condition"])
+    assert answer._condition is answer._condition
+    with pytest.raises(AttributeError):
+        answer.unknown  # noqa: B018
+
+
+@pytest.mark.parametrize("make", [_first_set, _set_later])
+def test_answered(make: Callable[[], Answer]) -> None:
+    """Answered before or after anybody asked, it behaves as a Future: once, and not cancelled any more."""
+    answer = make()
+    assert answer.done()
+    assert not answer.running()
+    assert not answer.cancelled()
+    assert not answer.cancel()
+    assert answer.result(0) is None
+    assert answer.exception(0) is None
+    with pytest.raises(InvalidStateError):
+        answer.set_result(None)
+    with pytest.raises(InvalidStateError):
+        answer.set_exception(ValueError())
+    called: list[Any] = []
+    answer.add_done_callback(called.append)
+    assert called == [answer]
+    assert wait([answer], 0).done == {answer}
+    assert list(as_completed([answer], 0)) == [answer]
+
+
+def test_failed_and_cancelled() -> None:
+    """What fails raises its error, what is cancelled cannot be answered, and both tell those who asked to be called."""
+    failed, cancelled = Answer(), Answer()
+    called: list[Any] = []
+    for answer in (failed, cancelled):
+        answer.add_done_callback(called.append)
+    fail(failed, ValueError("no"))
+    assert cancelled.cancel()
+    resolve(cancelled)
+    assert called == [failed, cancelled]
+    assert (failed.done(), failed.cancelled(), cancelled.done(), cancelled.cancelled()) == (True, False, True, True)
+    with pytest.raises(ValueError, match="no"):
+        failed.result(0)
+    with pytest.raises(CancelledError):
+        cancelled.result(0)
+    with pytest.raises(FutureTimeout):
+        Answer().result(0.01)
+
+
+def test_an_answer_in_a_loop() -> None:
+    """A coroutine can wait for it."""
+
+    async def waiting() -> None:
+        answer = Answer()
+        wrapped = asyncio.wrap_future(answer)
+        threading.Thread(target=resolve, args=(answer,)).start()
+        await asyncio.wait_for(wrapped, 30)
+
+    asyncio.run(waiting())
+
+
+def test_no_wake_up_is_lost() -> None:
+    """However the waiter and the one who answers meet, the waiter hears of it."""
+    answers = [Answer() for _ in range(5000)]
+    heard: list[Answer] = []
+
+    def wait_for_all() -> None:
+        for answer in answers:
+            answer.result(30)
+            heard.append(answer)
+
+    waiters = [threading.Thread(target=wait_for_all) for _ in range(2)]
+    for waiter in waiters:
+        waiter.start()
+    for answer in answers:
+        answer.set_result(None)
+    for waiter in waiters:
+        waiter.join(60)
+    assert len(heard) == 2 * len(answers)
