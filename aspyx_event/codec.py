@@ -243,7 +243,7 @@ def _from_schema(build: Any, schema: Any) -> Any:
 
 
 def _is_json(content_type: str | None) -> bool:
-    if not content_type:
+    if content_type == JSON or not content_type:
         return True
     kind = content_type.partition(";")[0].strip().lower()
     return kind in (JSON, "text/plain") or kind.endswith("+json")

@@ -147,8 +147,8 @@ class Envelope:
     @property
     def attempt(self) -> int:
         """Number of the handling attempt, from 1. A header that is no such number counts as 1."""
-        value = self._headers.get(EV_ATTEMPT, "")
-        if value.isascii() and value.isdigit():
+        value = self._headers.get(EV_ATTEMPT)
+        if value is not None and value.isascii() and value.isdigit():
             return max(1, int(value[:_MAX_ATTEMPT_DIGITS]))
         return 1
 

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 TURN = 16
 """Deliveries a worker handles, at least, before it gives other listeners their turn."""
-SLICE = 0.005
+SLICE = 0.02
 """Seconds that a turn takes, at least: changing turns costs as much as some deliveries of a quick listener."""
 HANDLER_WARNING = 60.0
 
@@ -220,7 +220,7 @@ class ListenerWorker:
         """Handle the event, with tries in place, and say what shall become of its delivery."""
         if self._stopping.is_set():
             return RELEASE
-        if item.envelope.expired_at(self._clock.time()):
+        if item.envelope.expires_at is not None and item.envelope.expired_at(self._clock.time()):
             return EXPIRED
         try:
             self._attempts.check(item.envelope)

@@ -55,6 +55,7 @@ class LocalProvider(Provider):
         self.bus = shared_bus(name, clock) if name else Bus(clock=clock)
         self._lock = threading.Lock()
         self._starts = 0
+        self._confirmed = _confirmed()
         self._consumers: list[Consumer] = []
         self._unsettled: dict[LocalDelivery, bool] = {}
 
@@ -81,6 +82,7 @@ class LocalProvider(Provider):
         """See Provider. Several managers may start the same instance."""
         with self._lock:
             self._starts += 1
+            self._confirmed = _confirmed()  # a new one: the lock of an old one may be held since a fork
         self.bus.enter()
         on_state(ProviderState(connected=True))
 
@@ -118,8 +120,8 @@ class LocalProvider(Provider):
 
     def send(self, envelope: Envelope, event: EventDescriptor) -> Confirmation[None]:
         """See Provider. Confirmed at once."""
-        confirmation: Confirmation[None] = Confirmation()
         if not self.connected:
+            confirmation: Confirmation[None] = Confirmation()
             confirmation.set_exception(ProviderUnavailable("the local provider is not started", event_id=envelope.id))
             return confirmation
         message = Message(
@@ -131,8 +133,7 @@ class LocalProvider(Provider):
             expires_at=None if envelope.ttl is None else self.bus.clock.time() + envelope.ttl,
         )
         self.bus.publish(event.name, message, envelope.delay or 0)
-        confirmation.set_result(None)
-        return confirmation
+        return self._confirmed
 
     def subscribe(
         self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float
@@ -270,6 +271,13 @@ class LocalSubscription(Subscription):
     def close(self, timeout: float | None = None) -> None:  # noqa: ARG002 - a callback never blocks
         """See Subscription."""
         self._bus.close(self._consumer)
+
+
+def _confirmed() -> Confirmation[None]:
+    """One for all events: done from the beginning, so that nothing that is done to it changes it any more."""
+    confirmation: Confirmation[None] = Confirmation()
+    confirmation.set_result(None)
+    return confirmation
 
 
 def _read(message: Message) -> Envelope:

@@ -324,6 +324,17 @@ def test_nothing_is_lost_or_doubled(steps: list[tuple[str, int]]) -> None:
     assert consumer.unsettled == len(held)
 
 
+def test_confirmations_do_not_share_what_becomes_of_them(provider: LocalProvider) -> None:
+    """A sender that gives up its confirmation, or listens to it, leaves those of others as they are."""
+    heard = Collected[Any]()
+    first = provider.send(Envelope(b"1", {"cloudEvents_id": "1"}), EVENT)
+    first.add_done_callback(heard)
+    assert not first.cancel()
+    second = provider.send(Envelope(b"2", {"cloudEvents_id": "2"}), EVENT)
+    assert second.result(0) is None
+    assert heard.items == [first]
+
+
 def test_one_manager_stops_the_other_goes_on() -> None:
     """Two managers may share one instance; the bus's thread ends with the last of them."""
     provider = LocalProvider()
