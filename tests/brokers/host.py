@@ -64,7 +64,7 @@ def free_ports(count: int) -> list[int]:
 
 def port_descriptors() -> set[int]:
     """The file descriptor that keeps the block of ports of this process."""
-    return {_blocks[os.getpid()][0].fileno()} if os.getpid() in _blocks else set()
+    return {owner.fileno() for owner, _ in _blocks.values()}
 
 
 def _take_block() -> tuple[socket.socket, Iterator[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -15,9 +16,12 @@ from typing import Callable
 from aspyx_event import EventManager
 from aspyx_event.testing.crash import CrashPoint
 from aspyx_event.testing.proxy import TcpProxy
+from tests.brokers.management import ArtemisManagement
 from tests.faults.crash.cast import Cast, Part
 from tests.faults.ledger import CONFIRMED, DEAD, HANDLED, SENT, Account, Ledger
 from tests.faults.pairs import Pair
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 60.0
 """Seconds for what has to happen, on a busy machine."""
@@ -98,7 +102,28 @@ class Scene:
     def wait_handled(self, ids: Iterable[str], times: int = 1) -> None:
         """Until each of these was handled so often."""
         wanted = list(ids)
-        self.wait(lambda: all(self.handled(id) >= times for id in wanted), f"{wanted} handled {times} times")
+        what = f"{wanted} handled {times} times"
+
+        def handled() -> bool:
+            return all(self.handled(id) >= times for id in wanted)
+
+        if self.pair.name == "stomp/artemis":
+            try:
+                self.wait(handled, what, timeout=15)
+            except AssertionError:
+                self._free_what_artemis_keeps()
+        self.wait(handled, what)
+
+    def _free_what_artemis_keeps(self) -> None:
+        """Restart Artemis, if it still delivers a message to the connection of a killed process.
+
+        One such kill in 200 to 500 ends so (docs/decisions/10), and nothing but a restart brings the message back.
+        """
+        with ArtemisManagement(self.pair.broker) as management:
+            kept = [q for q in management.queues().values() if self.pair.prefix in q.name and q.delivering_count]
+        if kept:
+            logger.warning("Artemis keeps %s", kept)
+            self.pair.broker.restart()
 
     def handled(self, id: str) -> int:
         """How often an event was handled."""
