@@ -40,7 +40,7 @@ class Naming:
     @property
     def server_name(self) -> str:
         """The name of this process: of the one that asks, which may be a fork of the one that made this object."""
-        return _expanded(self.template, os.getpid())
+        return _expanded(self.template)
 
     @property
     def error_queue(self) -> str:
@@ -58,8 +58,12 @@ class Naming:
 
 
 @functools.lru_cache(maxsize=64)
-def _expanded(template: str, pid: int) -> str:
-    return template.replace("{host}", socket.gethostname()).replace("{pid}", str(pid))
+def _expanded(template: str) -> str:
+    return template.replace("{host}", socket.gethostname()).replace("{pid}", str(os.getpid()))
+
+
+if hasattr(os, "register_at_fork"):  # each event that is sent asks for the name: the process is asked once
+    os.register_at_fork(after_in_child=_expanded.cache_clear)
 
 
 def split_queue_name(queue: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aspyx_event import ConfigurationError, EventDescriptor, EventListenerDescriptor
-from aspyx_event.providers import naming as module
 from aspyx_event.providers.naming import Naming, split_queue_name
+from tests.unit.support import run_script
 
 SHARED = EventListenerDescriptor("billing", EventDescriptor("Placed", int), None)
 OWN = EventListenerDescriptor("cache", EventDescriptor("Placed", int), None, per_process=True)
@@ -38,12 +38,22 @@ def test_expansion() -> None:
     assert Naming("a.{pid}.{host}").server_name == f"a.{os.getpid()}.{socket.gethostname()}"
 
 
-def test_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name made before a fork is the child's in the child: they must differ per process."""
-    naming = Naming("web-{pid}")
-    monkeypatch.setattr(module.os, "getpid", lambda: 4711)
-    assert naming.server_name == "web-4711"
-    assert naming.queue_name(OWN) == "Placed::cache-web-4711"
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_after_a_fork() -> None:
+    """A name made, and asked for, before a fork is the child's in the child: they must differ per process."""
+    result = run_script("""
+import os
+from aspyx_event.providers.naming import Naming
+naming = Naming("web-{pid}")
+before = naming.server_name
+child = os.fork()
+if child == 0:
+    print(naming.server_name == f"web-{os.getpid()}" != before, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(naming.server_name == before)
+""")
+    assert (result.stdout, result.returncode) == ("True\nTrue\n", 0), result.stderr
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3, "a b", "a::b", "web-{port}"])
