@@ -41,9 +41,10 @@ class Inbox:
         self._startable: deque[Item] = deque()
         self._lanes = Lanes()
         self._running: set[Item] = set()
+        self._reading = 0
         self._workers = 0
-        self._busy = 0
-        """Workers that have something in hand, to read or to handle; all others are on their way to ``take``."""
+        self._coming = 0
+        """Those of the workers that were wanted and have not come yet."""
         self._paused_until = 0.0
         self._kept: set[Item] = set()
         self._why = ""
@@ -99,8 +100,10 @@ class Inbox:
 
     # -- the workers' side
 
-    def take(self) -> tuple[Item | None, bool]:
-        """The next item for a worker that was wanted, and whether one more worker is wanted. None: that one is done.
+    def take(self, *, first: bool = True) -> tuple[Item | None, bool]:
+        """The next item for a worker, and whether one more worker is wanted. None: that one is done.
+
+        first: it was wanted and has come; False when it is back for another one.
 
         Workers are wanted one after the other, each by the one before it: a burst of deliveries wakes one thread, not
         all of them, and who finds nothing left wakes nobody.
@@ -108,28 +111,29 @@ class Inbox:
         with self._intake:
             while True:
                 with self._lock:
+                    if first:
+                        self._coming -= 1
+                        first = False
                     if self._closed or self._workers > self._limit() or self._closed_for():
                         self._workers -= 1
                         return None, False
                     if self._startable:
-                        self._busy += 1
                         return self._start(self._startable.popleft())
                     if not self._arrived:
                         self._workers -= 1
                         return None, False
                     delivery = self._arrived.popleft()
-                    self._busy += 1
+                    self._reading += 1
                 item = _opened(delivery)
                 with self._lock:
+                    self._reading -= 1
                     if self._lanes.admit(item):
                         return self._start(item)
-                    self._busy -= 1
 
     def done(self, item: Item) -> bool:
         """The item is settled: the next of its key may start. True: it was the last of those that had to be kept."""
         with self._lock:
             self._running.discard(item)
-            self._busy -= 1
             following = self._lanes.leave(item)
             if following is not None:
                 self._startable.append(following)
@@ -143,7 +147,6 @@ class Inbox:
         """
         with self._lock:
             self._running.discard(item)
-            self._busy -= 1
             if not self._closed and not self._held:
                 self._startable.appendleft(item)
                 self._paused_until = self._clock.monotonic() + PAUSE
@@ -160,10 +163,12 @@ class Inbox:
         self._kept.discard(item)
         return known and not self._kept
 
-    def worker_gone(self) -> None:
-        """A worker that was wanted could not be had, or died."""
+    def worker_gone(self, *, came: bool = False) -> None:
+        """A worker that was wanted could not be had; or one that ``came`` ends its turn, and may be wanted again."""
         with self._lock:
             self._workers -= 1
+            if not came:
+                self._coming -= 1
 
     def wants_worker(self) -> bool:
         """Whether one more worker has something to do; it is then counted."""
@@ -182,7 +187,7 @@ class Inbox:
     def in_flight(self) -> int:
         """Deliveries that are not settled."""
         with self._lock:
-            return self._busy + len(self._arrived) + len(self._startable) + self._lanes.parked
+            return len(self._running) + self._reading + len(self._arrived) + len(self._startable) + self._lanes.parked
 
     @property
     def parked(self) -> int:
@@ -240,11 +245,12 @@ class Inbox:
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
     def _hire(self) -> bool:
-        if self._workers > self._busy or not (self._arrived or self._startable):
-            return False  # one is on its way, or nothing waits
+        if self._coming > 0 or not (self._arrived or self._startable):
+            return False
         if self._workers >= self._limit() or self._closed_for():
             return False
         self._workers += 1
+        self._coming += 1
         return True
 
 

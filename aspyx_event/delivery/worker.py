@@ -163,8 +163,8 @@ class ListenerWorker:
         try:
             began, number = time.monotonic(), 0
             while number < TURN or time.monotonic() - began < SLICE:
+                item, another = self.inbox.take(first=number == 0)
                 number += 1
-                item, another = self.inbox.take()
                 if another:
                     self._hire()
                 self._fit_credit()
@@ -173,7 +173,8 @@ class ListenerWorker:
                 self._process(item)
         except BaseException:
             logger.exception("listener %s: a worker's turn failed", self.listener.name)
-        self._hire()
+        self.inbox.worker_gone(came=True)
+        self.wake()
 
     def _process(self, item: Item) -> None:
         verdict, result, why = item.pending, None, ""

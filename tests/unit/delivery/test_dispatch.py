@@ -58,6 +58,22 @@ def test_threads(asynchronous: bool) -> None:
     assert found == {"aspyx-loop"} if asynchronous else all(name.startswith("aspyx-worker") for name in found)
 
 
+def test_an_observer_that_blocks_holds_up_its_own_worker_alone() -> None:
+    """While one worker is kept by an observer, the next delivery has another one."""
+    seen, gate = Collected[int](), Gate()
+
+    def observe(outcome: Outcome) -> None:
+        if outcome.event_id == "first":
+            gate.hold()
+
+    with managed(listening(lambda e: seen(e.number)), workers=2, observers=[observe]) as manager:
+        manager.send_event(Placed(1), id="first")
+        gate.wait_reached()
+        manager.send_event(Placed(2))
+        assert seen.wait(2) == [1, 2]
+        gate.open()
+
+
 def test_a_backlog_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener with a backlog gives up the only worker after its turn when another listener has something to do."""
     monkeypatch.setattr(worker_module, "SLICE", 0.0)

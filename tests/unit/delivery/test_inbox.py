@@ -43,7 +43,7 @@ def test_workers_are_wanted_up_to_the_concurrency() -> None:
     assert not another
     assert inbox.in_flight == 3
     inbox.done(first)
-    assert inbox.take()[0] is not None
+    assert inbox.take(first=False)[0] is not None
     assert not inbox.wants_worker()
 
 
@@ -55,7 +55,25 @@ def test_a_burst_that_is_over_wakes_nobody() -> None:
     assert first is not None
     assert not another
     assert inbox.put(delivery())
-    assert inbox.take() != (None, False)
+    assert inbox.take()[0] is not None
+
+
+def test_a_worker_that_ends_its_turn() -> None:
+    """A worker that ends its turn is wanted again when something waits, and not when nothing does."""
+    inbox = opened(1)
+    assert inbox.put(delivery())
+    first, _ = inbox.take()
+    assert first is not None
+    assert not inbox.put(delivery())
+    inbox.done(first)
+    inbox.worker_gone(came=True)
+    assert inbox.wants_worker()
+    second, _ = inbox.take()
+    assert second is not None
+    inbox.done(second)
+    inbox.worker_gone(came=True)
+    assert not inbox.wants_worker()
+    assert inbox.put(delivery())
 
 
 def test_nothing_starts_before_it_is_open() -> None:
@@ -89,34 +107,45 @@ def test_closed() -> None:
     assert running is not None
     assert inbox.keep(running, "no reason") == (0.0, False)
     assert waiting[0].settled.items == ["released"]
-    assert inbox.take() == (None, False)
+    assert inbox.take(first=False) == (None, False)
     assert inbox.state == "stopped"
 
 
-@given(st.integers(1, 8), st.lists(st.sampled_from(["put", "take", "done"]), max_size=80), st.data())
+@given(st.integers(1, 8), st.lists(st.sampled_from(["put", "take", "done", "back", "turn"]), max_size=100), st.data())
 def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> None:
     """However deliveries and workers come and go: when something may start, a worker is on its way."""
-    inbox, hired, running = opened(concurrency), 0, list[Any]()
+    inbox, running = opened(concurrency), list[Any]()
+    coming = back = 0  # workers that were wanted, and those that have settled their delivery
     key = st.sampled_from(["a", "b", None])
-    for step in steps:
+
+    def take(*, first: bool) -> int:
+        item, another = inbox.take(first=first)
+        running.extend([item] if item is not None else [])
+        return int(another)
+
+    def step_of(step: str) -> None:
+        nonlocal coming, back
         if step == "put":
-            hired += inbox.put(delivery(data.draw(key)))
-        elif step == "take" and hired:
-            item, another = inbox.take()
-            hired += another - 1
-            running += [item] if item is not None else []
+            coming += inbox.put(delivery(data.draw(key)))
+        elif step == "take" and coming:
+            coming += take(first=True) - 1
         elif step == "done" and running:
             inbox.done(running.pop(data.draw(st.integers(0, len(running) - 1))))
-            hired += 1  # its worker comes back for the next one
-        assert len(running) + hired <= concurrency
-    while hired or running:
-        while hired:
-            item, another = inbox.take()
-            hired += another - 1
-            running += [item] if item is not None else []
-        if running:
-            inbox.done(running.pop())
-            hired += 1
+            back += 1
+        elif step == "back" and back:
+            back -= 1
+            coming += take(first=False)
+        elif step == "turn" and back:
+            back -= 1
+            inbox.worker_gone(came=True)
+            coming += inbox.wants_worker()
+
+    for step in steps:
+        step_of(step)
+        assert len(running) + coming + back <= concurrency
+        assert coming <= 1, "one after the other"
+    while coming or back or running:
+        step_of("take" if coming else "done" if running else "back")
     assert inbox.in_flight == 0
 
 

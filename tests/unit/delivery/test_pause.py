@@ -233,6 +233,6 @@ def test_an_inbox_that_is_held() -> None:
     assert inbox.in_flight == 0
     assert inbox.go_on()
     assert not inbox.go_on()
-    inbox.worker_gone()
+    inbox.worker_gone(came=True)
     assert inbox.put(third)
     assert inbox.take()[0] is not None
