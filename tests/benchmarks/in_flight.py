@@ -1,7 +1,7 @@
 """Memory of many events in flight: sent and not confirmed, or received and waiting. Each side in a process of its own.
 
-What is measured is how much the resident memory of the process grows, from the first event on: links, threads and
-imports are there before.
+What is measured is how much the resident memory of the process grows. A sender has its link and its threads before; a
+receiver makes them meanwhile, for events come at once.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class _RawReceiver(raw_proton.Handler):
             self.grown = _resident() - self._before
             for delivery, _body in self._kept:
                 self.accept(delivery)
-            self.finish()
+            event.receiver.close()
 
 
 def _until(condition: Callable[[], bool]) -> None:

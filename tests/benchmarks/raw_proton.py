@@ -53,6 +53,10 @@ class Handler(MessagingHandler, ABC):
     def on_timer_task(self, _event: Any) -> None:
         self.connection.close()
 
+    def on_link_closed(self, _event: Any) -> None:
+        # A receiver ends here: when only its connection ends, RabbitMQ may pass on again what was accepted last.
+        self.finish()
+
     def finish(self) -> None:
         """All is done."""
         self._timer.cancel()
@@ -83,7 +87,7 @@ class _Receiver(Handler):
             self._on_body(event.message.body)
         self.accept(event.delivery)
         if self.meter.hit():
-            self.finish()
+            event.receiver.close()
 
 
 def receive(place: Place, total: int, *, on_body: Callable[[bytes], None] | None = None) -> float:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import promises
 from tests.benchmarks.measuring import Row
 
 LAST = Path(__file__).with_name("last.json")
@@ -56,7 +57,8 @@ def line(row: Row) -> str:
 
 def as_text(rows: Sequence[Row], about: dict[str, Any]) -> str:
     """The table with its circumstances, as it is printed, and shown in the documentation."""
-    return "\n".join([*(f"{key}: {value}" for key, value in about.items()), "", HEAD, *map(line, rows)]) + "\n"
+    told = [f"{key}: {value}" for key, value in about.items()]
+    return "\n".join([*told, "", *promises.lines(rows), "", HEAD, *map(line, rows)]) + "\n"
 
 
 HEAD = f"{'':46} {'':13}{'ours':>11}{'theirs':>11}{'ratio':>8}  {'spread':11} better"

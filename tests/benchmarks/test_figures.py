@@ -13,10 +13,11 @@ import pytest
 
 from aspyx_event import EventRegistry
 from aspyx_event.codec import JsonCodec
-from tests.benchmarks import guard, measuring, processes, report
+from tests.benchmarks import cases, guard, measuring, processes, promises, report
 from tests.benchmarks.curves import record
 from tests.benchmarks.curves.listeners import Count
 from tests.benchmarks.measuring import CPU, RATE, Case, Row
+from tests.benchmarks.peers import sides
 from tests.benchmarks.samples import Counting, Meter, Sample, body_of_size
 
 
@@ -73,6 +74,29 @@ def test_the_documentation_shows_the_figures_that_are_kept(tmp_path: Path) -> No
     assert again.with_suffix(".txt").read_text() == report.LAST.with_suffix(".txt").read_text()
 
 
+def test_promises() -> None:
+    """Rows of all brokers and sizes are counted by what they must reach: a ratio, or what ours has more."""
+    rows = [
+        Row("AMQP receive artemis 16 B", "x", RATE, 3.0, 1.0, (3.0,)),
+        Row("AMQP receive rabbitmq 16 B", "x", RATE, 1.0, 1.0, (1.0,)),
+        Row("AMQP receive artemis 16 B", "x", CPU, 40.0, 100.0, (0.4,)),
+        Row("import aspyx_event", "x", "import ms", 140.0, 100.0, (1.4,)),
+        Row("import aspyx_event, with AMQPProvider", "x", "import ms", 240.0, 100.0, (2.4,)),
+    ]
+    found = {line[:44].strip(): line[44:].split() for line in promises.lines(rows)}
+    assert found["AMQP receive"] == ["1.5", "2.5", "1.00", "-", "3.00", "1", "of", "2", "0.40", "-", "0.40"]
+    assert found["import aspyx_event, import ms"] == ["<=+50", "<=+0", "40.00", "-", "40.00", "1", "of", "1"]
+    assert found["STOMP receive"] == ["0.8", "1.2", "not", "measured"]
+
+
+def test_promises_name_rows_that_there_are() -> None:
+    """Whatever a promise is about is a row of the table, or of the modes of a peer."""
+    names = {case.what for case in cases.without_broker([16], cases.Amounts())}
+    names |= {mode.name for mode in sides.MODES}
+    known = [promise.rows for promise in promises.PROMISES]
+    assert names - {"import aspyx_event, with AMQPProvider"} == {name for name in known if name in names}
+
+
 def test_guard(tmp_path: Path) -> None:
     """The processor time that is kept is printed beside the one of now, and a row that is new is no error."""
     last = tmp_path / "last.json"
@@ -124,3 +148,10 @@ def test_curves_are_kept_point_by_point(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="interrupted"):
         record.keep("x", points(), brokers=[], unit="us", into=file)
     assert json.loads(file.read_text())["points"] == [{"N": 1, "us": 2.5}]
+
+
+def test_the_documentation_shows_the_points_that_are_kept() -> None:
+    """The table of the processes is that of the file beside it."""
+    file = record.file_of("processes")
+    points = json.loads(file.read_text(encoding="utf-8"))["points"]
+    assert file.with_suffix(".txt").read_text(encoding="utf-8") == record.turned(points)

@@ -62,7 +62,14 @@ def main(given: Sequence[str]) -> int:
 
         return drawing.draw()
     kinds = wanted.broker or (["artemis"] if wanted.curve == "time" else list(BROKERS))
-    record.keep(wanted.curve, _points(wanted, kinds), brokers=kinds, unit=_UNITS[wanted.curve], into=wanted.json)
+    record.keep(
+        wanted.curve,
+        _points(wanted, kinds),
+        brokers=kinds,
+        unit=_UNITS[wanted.curve],
+        into=wanted.json,
+        as_table=wanted.curve == "processes",
+    )
     return 0
 
 

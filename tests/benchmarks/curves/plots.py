@@ -47,10 +47,17 @@ def _line(axes: Any, points: Points, across: str, up: str, label: str, **style: 
 
 
 def _finish(axes: Any, title: str, across: str, up: str) -> None:
-    axes.set(title=title, xlabel=across, ylabel=up)
-    axes.set_ylim(bottom=0)
+    axes.set(title=title, xlabel=across, ylabel=up if axes.get_subplotspec().is_first_col() else "")
+    highest = max(max(line.get_ydata()) for line in axes.lines)
+    axes.set_ylim(0, max(1.15 * highest, *axes.get_ylim()))  # those that share the axis may have gone higher
     if len(axes.lines) > 1:
-        axes.legend()
+        axes.legend(fontsize=8)
+
+
+def _ticks(axes: Any, values: Iterable[int]) -> None:
+    named = {value: f"{value:,}" for value in values}
+    axes.set_xticks(list(named), labels=list(named.values()))
+    axes.minorticks_off()
 
 
 def _listeners(points: Points) -> Figure:
@@ -62,6 +69,7 @@ def _listeners(points: Points) -> Figure:
         for shape, found in _split(of_broker, "shape").items():
             _line(axes, found, "N", "CPU us/event", shape, marker="o")
         axes.set_xscale("log")
+        _ticks(axes, [point["N"] for point in of_broker])
         _finish(axes, _BROKERS[broker], "N", "processor time, us an event")
     return figure
 
@@ -74,6 +82,7 @@ def _depth(points: Points) -> Figure:
             _line(axes, found, "depth", f"{what} CPU us/event", f"the library, {_BROKERS[broker]}", marker="o")
             _line(axes, found, "depth", f"broker CPU us/event {done}", _BROKERS[broker], marker="s", linestyle=":")
         axes.set_xscale("symlog", linthresh=10_000)
+        _ticks(axes, [point["depth"] for point in points])
         _finish(axes, what, "events that wait in the queue", "processor time, us an event")
     return figure
 
@@ -81,7 +90,8 @@ def _depth(points: Points) -> Figure:
 def _time(points: Points) -> Figure:
     figure = Figure(figsize=(9, 5), layout="constrained")
     rows = figure.subplots(3, 1, sharex=True)
-    for axes, name, title in zip(rows, ("events/s", "CPU us/event", "MB"), ("rate", "processor time", "memory")):
+    drawn = {"events/s": "rate", "CPU us/event": "processor time", "MB": "resident memory"}
+    for axes, (name, title) in zip(rows, drawn.items()):
         minutes = [{**point, "minutes": point["s"] / 60} for point in points]
         _line(axes, minutes, "minutes", name, "the process")
         _finish(axes, title, "minutes" if axes is rows[-1] else "", name)
@@ -95,8 +105,10 @@ def _processes(points: Points) -> Figure:
         _line(rate, found, "consumers", "events/s", _BROKERS[broker], marker="o")
         _line(busy, found, "consumers", "of these, ours", f"consumers of {_BROKERS[broker]}", marker="o")
         _line(busy, found, "consumers", "of these, the broker's", _BROKERS[broker], marker="s", linestyle=":")
-    _finish(rate, "rate of all", "consumer processes", "events/s")
-    _finish(busy, "processors taken, of two", "consumer processes", "processors")
+    for axes in (rate, busy):
+        _ticks(axes, [point["consumers"] for point in points])
+    _finish(rate, "events a second, of all", "consumer processes", "")
+    _finish(busy, "processors taken, of two", "consumer processes", "")
     return figure
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from tests.benchmarks import ours
 from tests.benchmarks.curves.record import Point
 from tests.benchmarks.processes import processor_seconds, tree
-from tests.benchmarks.samples import PATIENCE, Place, place
+from tests.benchmarks.samples import Place, place
 
 COUNTS = (1, 2, 4)
 _ROUNDS = 3
 _POLL = 0.02
+_PATIENCE = 300.0
 
 
 def points(broker: Any, *, total: int, size: int) -> Iterator[Point]:
@@ -76,7 +77,7 @@ def _watch(counts: Any, total: int, consumers: Sequence[int], server: Sequence[i
 
 
 def _until(condition: Any) -> None:
-    pause, deadline = threading.Event(), time.monotonic() + PATIENCE
+    pause, deadline = threading.Event(), time.monotonic() + _PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("the consumers did not handle what was sent in time")
