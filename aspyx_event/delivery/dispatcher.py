@@ -17,6 +17,7 @@ from aspyx_event.delivery.loop import LoopThread
 from aspyx_event.delivery.outcome import Observer, Result
 from aspyx_event.delivery.process import abandoned_threads
 from aspyx_event.delivery.settlement import Settlement
+from aspyx_event.delivery.turns import Turns
 from aspyx_event.delivery.wiring import policy_of
 from aspyx_event.delivery.worker import ListenerWorker
 from aspyx_event.envelope import shown
@@ -96,6 +97,7 @@ class Dispatcher:
             thread_name_prefix="aspyx-worker",
             initializer=lambda: self._threads.add(threading.current_thread()),
         )
+        self._turns = Turns(self._executor, settings.workers, settings.clock.submitted)
         self._workers: dict[str, ListenerWorker] = {}
 
     @property
@@ -123,7 +125,7 @@ class Dispatcher:
             ),
             policy=policy_of(listener, self._settings.policy),
             exceptions=self._settings.exceptions,
-            submit=self._submit,
+            submit=self._turns.submit,
             scheduler=self._scheduler,
             stopping=self._stopping,
             settled=self._notify,
@@ -204,9 +206,6 @@ class Dispatcher:
             thread.join(end.left())
             abandoned_threads.add(thread)
         return StopResult(self._finished, self._released, abandoned)
-
-    def _submit(self, turn: Callable[[], None]) -> None:
-        self._settings.clock.submitted(self._executor.submit(turn))
 
     def _each_subscription(self, call: Callable[[Any], None]) -> None:
         for worker in self.workers:
