@@ -119,6 +119,7 @@ class Sender:
         pipelines: Sequence[EnvelopePipeline],
     ) -> None:
         self._provider = provider
+        self._source = provider.server_name  # a sender lives no longer than one start, in one process
         self._registry = registry
         self._codec = codec
         self._chain = PipelineChain(pipelines, send=self._give)
@@ -192,7 +193,7 @@ class Sender:
     def _attributes(self, descriptor: EventDescriptor, options: SendOptions) -> dict[str, str]:
         attributes = {
             CE_ID: options.id or new_id(),
-            CE_SOURCE: self._provider.server_name,
+            CE_SOURCE: self._source,
             CE_TYPE: descriptor.name,
             CE_SPECVERSION: "1.0",
             CE_TIME: time_text(),

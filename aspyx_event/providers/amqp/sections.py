@@ -170,8 +170,10 @@ def join(message: Outgoing, body: bytes) -> bytes:
 
 
 def _texts(headers: Mapping[str, str]) -> bytes:
-    string, name = wire.string, wire.known_string
-    return wire.compound_map(2 * len(headers), b"".join([name(key) + string(value) for key, value in headers.items()]))
+    parts: list[bytes] = []
+    for key, value in headers.items():
+        parts += wire.known_string(key), wire.string(value)
+    return wire.compound_map(len(parts), b"".join(parts))
 
 
 def _header(message: Outgoing) -> bytes:

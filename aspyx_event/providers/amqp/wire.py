@@ -229,8 +229,10 @@ _SHORT_STRING = tuple(bytes((0xA1, length)) for length in range(256))
 def string(value: str) -> bytes:
     """Encode a string."""
     raw = value.encode()
-    length = len(raw)
-    return _SHORT_STRING[length] + raw if length < 256 else b"\xb1" + length.to_bytes(4, "big") + raw
+    try:
+        return _SHORT_STRING[len(raw)] + raw
+    except IndexError:
+        return b"\xb1" + len(raw).to_bytes(4, "big") + raw
 
 
 _known_string = functools.lru_cache(maxsize=1024)(string)
@@ -288,6 +290,9 @@ def compound_map(count: int, content: bytes) -> bytes:
     return _compound(b"\xc1", b"\xd1", count, content)
 
 
+_DESCRIPTORS = tuple(bytes((DESCRIBED, 0x53, code)) for code in range(256))
+
+
 def described(code: int, value: bytes) -> bytes:
     """Encode a value with a small numeric descriptor, such as a section."""
-    return bytes((DESCRIBED, 0x53, code)) + value
+    return _DESCRIPTORS[code] + value
