@@ -45,8 +45,8 @@ PROMISES = (
     *(Promise(f"{peer}, {pool}, {mode}", RATE, 4, 8) for peer in PEERS for pool in POOLS for mode in MODES),
     Promise("import aspyx_event", "import ms", 50, 0, more=False, added=True),
     Promise("memory at rest", "MB", 15, 0, more=False, added=True),
-    Promise("memory of 10000 sends", "MB", 1, 1, more=False),
-    Promise("memory of 10000 received", "MB", 1, 1, more=False),
+    Promise("memory of 10000 sends", "MB", 15, 0, more=False, added=True),
+    Promise("memory of 10000 received", "MB", 15, 0, more=False, added=True),
 )
 _HEAD = f"{'medians, over all brokers and sizes':44}{'must':>7}{'aim':>7}{'found':>17}{'reached':>12}{'CPU ratio':>15}"
 

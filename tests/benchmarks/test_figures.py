@@ -13,7 +13,7 @@ import pytest
 
 from aspyx_event import EventRegistry
 from aspyx_event.codec import JsonCodec
-from tests.benchmarks import cases, guard, measuring, processes, promises, report
+from tests.benchmarks import cases, guard, measuring, processes, promises, report, stages
 from tests.benchmarks.curves import record
 from tests.benchmarks.curves.listeners import Count
 from tests.benchmarks.measuring import CPU, RATE, Case, Row
@@ -155,3 +155,20 @@ def test_the_documentation_shows_the_points_that_are_kept() -> None:
     file = record.file_of("processes")
     points = json.loads(file.read_text(encoding="utf-8"))["points"]
     assert file.with_suffix(".txt").read_text(encoding="utf-8") == record.turned(points)
+
+
+@pytest.mark.parametrize("kind", ["receive", "send_events"])
+def test_stages(kind: str) -> None:
+    """Each stage is timed around a method that there is, and has a figure of its first time."""
+    timed = {"receive": stages.RECEIVE, "send_events": stages.SEND}[kind]
+    first = json.loads(stages.FIRST.read_text(encoding="utf-8"))[kind]
+    assert all(callable(getattr(owner, name)) for owner, name, _ in timed)
+    assert set(first) == {stage for _, _, stage in timed} | {"sum"}
+
+
+def test_own_time_of_a_stage() -> None:
+    """The time of an inner stage is not in that of the outer one."""
+    timers = stages.Timers()
+    inner = timers.around(lambda: sum(range(2_000_000)), "inner")
+    timers.around(inner, "outer")()
+    assert timers.seconds["inner"] > timers.seconds["outer"] >= 0
