@@ -6,6 +6,11 @@ place of the frame's. So over either protocol such names travel with a prefix th
 
 from __future__ import annotations
 
+import functools
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
 HIDDEN = "ev_header_"
 """The prefix of a user's header whose name means something to STOMP, such as ``priority``."""
 EXPIRES = "ev_expires"
@@ -26,11 +31,28 @@ _TRANSPORT_PREFIXES = (
 )  # fmt: skip
 
 
+_LONGEST, _NAMES = 64, 1024
+
+
+def by_name(judge: Callable[[str], T]) -> Callable[[str], T]:
+    """Remember what is said of a header's name: nearly all messages have the same ones.
+
+    Long names are judged anew each time: they come from others, who shall not fill our memory.
+    """
+    remembered = functools.lru_cache(_NAMES)(judge)
+
+    def judged(key: str) -> T:
+        return remembered(key) if len(key) <= _LONGEST else judge(key)
+
+    return functools.wraps(judge)(judged)
+
+
 def transport_header(key: str) -> bool:
     """Whether a header of this name belongs to STOMP or a broker, not to the event."""
     return key in _TRANSPORT_HEADERS or key.startswith(_TRANSPORT_PREFIXES)
 
 
+@by_name
 def hidden(key: str) -> str:
     """The name under which a user's header travels."""
     return f"{HIDDEN}{key}" if transport_header(key) or key.startswith(HIDDEN) else key

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_LENGTH = re.compile(rb"^content-length:\s*([0-9]{1,10})\s*$", re.MULTILINE)
+_LENGTH = re.compile(rb"\s*([0-9]{1,10})\s*$", re.MULTILINE)
+_LENGTH_KEY = b"\ncontent-length:"
 _EOL = b"\r\n"
 
 
@@ -67,7 +68,18 @@ class Splitter:
             return False
         self._body = (other + len(b"\n\r\n") if other >= 0 else end + len(b"\n\n")) - begin
         self._searched = 0
-        length = _LENGTH.search(self._buffer, begin, begin + self._body)
+        length = self._length(begin, begin + self._body)
         if length is not None:
-            self._wanted = self._body + int(length.group(1)) + 1
+            self._wanted = self._body + length + 1
         return True
+
+    def _length(self, begin: int, end: int) -> int | None:
+        """The first content-length among the headers that is one."""
+        at = self._buffer.find(_LENGTH_KEY, begin, end)
+        while at >= 0:
+            at += len(_LENGTH_KEY)
+            found = _LENGTH.match(self._buffer, at, end)
+            if found is not None:
+                return int(found.group(1))
+            at = self._buffer.find(_LENGTH_KEY, at, end)
+        return None

@@ -6,12 +6,13 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
 from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.stomp import encoding
 from aspyx_event.providers.stomp.errors import (
     ErrorFrame,
     LinkLost,
@@ -20,6 +21,7 @@ from aspyx_event.providers.stomp.errors import (
     connection_is_gone,
     error_text,
 )
+from aspyx_event.providers.stomp.outbox import Outbox
 from aspyx_event.providers.stomp.stream import Stream
 from aspyx_event.timing import Deadline
 
@@ -27,44 +29,10 @@ logger = logging.getLogger(__name__)
 
 Answer = Callable[[Optional[ProviderError]], None]
 """Called once, by the reading thread or the one that ends the link: None, ErrorFrame, or LinkLost. Must not block."""
-OnMessage = Callable[[dict[str, str], bytes], None]
+Message = tuple[dict[str, str], bytes]
+OnMessages = Callable[[list[Message]], None]
 
-_CHUNK = 64 * 1024
 _WRITE_SLICE = 0.5
-
-
-class Outbox:
-    """Encoded frames on their way to the socket. ``put`` never blocks."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._frames: deque[bytes] = deque()
-        self._woken = False
-
-    def put(self, frame: bytes) -> None:
-        """Add a frame; any thread."""
-        with self._changed:
-            self._frames.append(frame)
-            if len(self._frames) == 1:
-                self._changed.notify()
-
-    def wake(self) -> None:
-        """Let ``take`` return at once, now or the next time."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify()
-
-    def take(self, timeout: float) -> bytes:
-        """Some frames, joined; empty after ``timeout`` seconds or ``wake``."""
-        with self._changed:
-            if not self._frames and not self._woken:
-                self._changed.wait(timeout)
-            self._woken = False
-            frames, size = [], 0
-            while self._frames and size < _CHUNK:
-                frames.append(self._frames.popleft())
-                size += len(frames[-1])
-        return b"".join(frames)
 
 
 class Link:
@@ -84,7 +52,7 @@ class Link:
         self._outbox = Outbox()
         self._lock = threading.Lock()
         self._answers: dict[str, Answer] = {}
-        self._consumers: dict[str, OnMessage] = {}
+        self._consumers: dict[str, OnMessages] = {}
         self._lasting: set[str] = set()
         self._ids = itertools.count(1)
         self._connected: Future[dict[str, str]] = Future()
@@ -97,7 +65,7 @@ class Link:
         self._heartbeat = heartbeat
         self._wrote_at = self.message_at = time.monotonic()
         """``message_at``: when the last message came, or the connection was made."""
-        self._wire = Wire(stream, name=name, put=self._outbox.put, on_frame=self._on_frame, on_end=self.end)
+        self._wire = Wire(stream, name=name, put=self._outbox.put, on_frames=self._on_frames, on_end=self.end)
 
     # -- its beginning ---------------------------------------------------------------------------------------------
 
@@ -162,6 +130,16 @@ class Link:
                 return
         answer(self.error)
 
+    def publish(self, head: bytes, body: bytes, *, answer: Answer) -> None:
+        """``request`` of a SEND frame whose headers are encoded already."""
+        with self._lock:
+            if not self._ended:
+                receipt = f"r{next(self._ids)}"
+                self._answers[receipt] = answer
+                self._outbox.put(b"%breceipt:%b\n\n%b\0" % (head, receipt.encode(), body))
+                return
+        answer(self.error)
+
     def ask(self, command: str, headers: dict[str, str], body: bytes = b"") -> Future[None]:
         """``request`` with a future, which fails with ErrorFrame or LinkLost."""
         done: Future[None] = Future()
@@ -173,12 +151,17 @@ class Link:
         if not self._ended:
             self._wire.frame(command, headers, body)
 
-    def consume(self, subscription: str, on_message: OnMessage, *, unsubscribe: bool = True) -> None:
-        """Hand the messages of a subscription to ``on_message``, in the reading thread.
+    def acknowledge(self, message: str) -> None:
+        """Write an ACK."""
+        if not self._ended:
+            self._outbox.put(encoding.acknowledgement(message))
+
+    def consume(self, subscription: str, on_messages: OnMessages, *, unsubscribe: bool = True) -> None:
+        """Hand the messages of a subscription to ``on_messages``, in the reading thread, as many as have come at once.
 
         unsubscribe: whether it is ended by an UNSUBSCRIBE, or by the end of the connection.
         """
-        self._consumers[subscription] = on_message
+        self._consumers[subscription] = on_messages
         if not unsubscribe:
             self._lasting.add(subscription)
 
@@ -290,27 +273,38 @@ class Link:
 
     # -- what the reading thread does ------------------------------------------------------------------------------
 
-    def _on_frame(self, command: str, headers: dict[str, str], body: bytes) -> None:
-        if command == "MESSAGE":
-            self.message_at = time.monotonic()
-            consumer = self._consumers.get(headers.get("subscription", ""))
+    def _on_frames(self, frames: list[encoding.Frame]) -> None:
+        for command, found in itertools.groupby(frames, key=lambda frame: frame[0]):
+            if command == "MESSAGE":
+                self._on_messages(found)
+            elif command == "RECEIPT":
+                self._answered([headers.get("receipt-id", "") for _, headers, _ in found], None)
+            else:
+                for _, headers, body in found:
+                    _guarded(self._on_other, command, headers, body)
+
+    def _on_messages(self, frames: Iterator[encoding.Frame]) -> None:
+        self.message_at = time.monotonic()
+        for subscription, found in itertools.groupby(frames, key=lambda frame: frame[1].get("subscription", "")):
+            consumer = self._consumers.get(subscription)
             if consumer is not None:
-                consumer(headers, body)
-        elif command == "RECEIPT":
-            self._answered(headers.get("receipt-id", ""), None)
-        elif command == "ERROR":
+                _guarded(consumer, [(headers, body) for _, headers, body in found])
+
+    def _on_other(self, command: str, headers: dict[str, str], body: bytes) -> None:
+        if command == "ERROR":
             self._on_error(headers, body)
         elif command == "CONNECTED":
             resolve(self._connected, headers)
             self._outbox.wake()
 
-    def _answered(self, receipt: str, error: ProviderError | None) -> None:
+    def _answered(self, receipts: list[str], error: ProviderError | None) -> None:
         if self._refusal is not None and error is None:
             return  # RabbitMQ sends a receipt even after the error that the request ended in
         with self._lock:
-            answer = self._answers.pop(receipt, None)
-        if answer is not None:
-            answer(error)
+            answers = [self._answers.pop(receipt, None) for receipt in receipts]
+        for answer in answers:
+            if answer is not None:
+                _guarded(answer, error)
 
     def _on_error(self, headers: dict[str, str], body: bytes) -> None:
         text = error_text(headers, body)
@@ -323,7 +317,7 @@ class Link:
             return
         receipt = headers.get("receipt-id", "")
         if receipt in self._answers:
-            self._answered(receipt, ErrorFrame(text))
+            self._answered([receipt], ErrorFrame(text))
             return
         logger.debug("%s sent an ERROR frame: %s", self.where, text)
         if headers.get("subscription") in self._consumers:  # RabbitMQ: its queue is gone; the connection would stay
@@ -334,3 +328,11 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self.where} {self.server or 'not connected'}{'' if self.alive else ' ended'}>"
+
+
+def _guarded(call: Callable[..., None], *arguments: object) -> None:
+    """What fails with one frame must not take the others along, nor the thread that reads."""
+    try:
+        call(*arguments)
+    except Exception:
+        logger.exception("what the broker sent could not be handled")

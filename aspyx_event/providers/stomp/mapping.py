@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from aspyx_event.envelope import CE_FOREIGN_PREFIX, CE_PREFIX, Envelope
 from aspyx_event.providers.brokers.stomp_headers import EXPIRES as EXPIRES
-from aspyx_event.providers.brokers.stomp_headers import HIDDEN, hidden
+from aspyx_event.providers.brokers.stomp_headers import HIDDEN, by_name, hidden
 from aspyx_event.providers.brokers.stomp_headers import transport_header as transport_header
 
 CONTENT_TYPE, CONTENT_LENGTH = "content-type", "content-length"
@@ -23,17 +23,19 @@ def encode_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {hidden(key).replace("\0", "\ufffd"): value.replace("\0", "\ufffd") for key, value in headers.items()}
 
 
-def decode_headers(frame: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def decode_headers(frame: Mapping[str, str]) -> dict[str, str]:
     """The envelope's headers out of a MESSAGE frame's."""
-    for key, value in frame.items():
-        if key.startswith(HIDDEN):
-            yield key[len(HIDDEN) :], value
-        elif key == EXPIRES or transport_header(key):
-            continue
-        elif key.startswith(CE_FOREIGN_PREFIX):
-            yield CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :], value
-        else:
-            yield key, value
+    return {name: value for key, value in frame.items() if (name := _sent_as(key)) is not None}
+
+
+@by_name
+def _sent_as(key: str) -> str | None:
+    """The name that a header had in the envelope; None: it is none of the envelope's."""
+    if key.startswith(HIDDEN):
+        return key[len(HIDDEN) :]
+    if key == EXPIRES or transport_header(key):
+        return None
+    return CE_PREFIX + key[len(CE_FOREIGN_PREFIX) :] if key.startswith(CE_FOREIGN_PREFIX) else key
 
 
 def content_headers(content_type: str | None, body: bytes, *, text: bool) -> dict[str, str]:
@@ -61,7 +63,11 @@ def is_text(body: bytes) -> bool:
 
 def content_type_of(frame: Mapping[str, str]) -> str | None:
     """The content type that the sender gave."""
-    return next((frame[key] for key in _CONTENT_TYPES if frame.get(key)), None)
+    for key in _CONTENT_TYPES:
+        found = frame.get(key)
+        if found:
+            return found
+    return None
 
 
 def decode(
@@ -70,7 +76,7 @@ def decode(
     """The envelope of a received message."""
     return Envelope(
         body,
-        dict(decode_headers(frame)),
+        decode_headers(frame),
         content_type=content_type_of(frame),
         native_id=native_id,
         expires_at=expires_at,

@@ -11,6 +11,7 @@ from typing import Optional
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable, SendRejected
 from aspyx_event.provider import Confirmation
 from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.stomp import encoding
 from aspyx_event.providers.stomp.errors import LinkLost, send_error
 from aspyx_event.providers.stomp.link import Link
 
@@ -32,17 +33,22 @@ class Outgoing:
 
 
 class _Sending:
-    """One message until its receipt."""
+    """One message until its receipt, and what the link calls then."""
 
-    __slots__ = ("alone", "confirmation", "losses", "message")
+    __slots__ = ("_publisher", "alone", "confirmation", "head", "losses", "message")
 
-    def __init__(self, message: Outgoing) -> None:
+    def __init__(self, publisher: Publisher, message: Outgoing) -> None:
+        self._publisher = publisher
         self.message = message
+        self.head = encoding.head("SEND", {**message.headers, "destination": message.destination})
         self.confirmation: Confirmation[None] = Future()
         self.losses = 0
         """How many connections ended before it was confirmed."""
         self.alone = 0
         """How many of them while nothing else was unconfirmed."""
+
+    def __call__(self, error: ProviderError | None) -> None:
+        self._publisher.answered(self, error)
 
     @property
     def careful(self) -> bool:
@@ -62,6 +68,8 @@ class Publisher:
         self._lock = threading.RLock()
         self._waiting: deque[_Sending] = deque()
         self._written: dict[_Sending, None] = {}
+        self._alone = False
+        """Whether what was written last has to be alone until it is confirmed."""
         self._purge_at = _PURGE_FROM
         self._link: Optional[Link] = None
         self._closed: Optional[ProviderError] = ProviderUnavailable("the provider is not started")
@@ -73,7 +81,7 @@ class Publisher:
 
     def send(self, message: Outgoing) -> Confirmation[None]:
         """Write it now, or when there is a connection."""
-        sending = _Sending(message)
+        sending = _Sending(self, message)
         with self._lock:
             closed = self._closed
             if closed is None:
@@ -123,14 +131,13 @@ class Publisher:
             if sending.confirmation.done():
                 continue  # nobody waits for it any more
             self._written[sending] = None
-            message = sending.message
-            headers = {**message.headers, "destination": message.destination}
-            link.request("SEND", headers, message.body, answer=_Answer(self, sending))
+            self._alone = sending.careful
+            link.publish(sending.head, sending.message.body, answer=sending)
 
     def _may_write(self, sending: _Sending) -> bool:
         if not self._written:
             return True
-        return not sending.careful and not next(iter(self._written)).careful
+        return not sending.careful and not self._alone
 
     def _purge(self) -> None:
         """Drop what was cancelled during an outage."""
@@ -143,7 +150,8 @@ class Publisher:
             return  # lost() will write it again
         with self._lock:
             self._written.pop(sending, None)
-            self._write()
+            if self._waiting:
+                self._write()
         if error is None:
             resolve(sending.confirmation)
         else:
@@ -151,17 +159,6 @@ class Publisher:
 
     def __repr__(self) -> str:
         return f"<Publisher waiting={len(self._waiting)} unconfirmed={len(self._written)}>"
-
-
-class _Answer:
-    __slots__ = ("_publisher", "_sending")
-
-    def __init__(self, publisher: Publisher, sending: _Sending) -> None:
-        self._publisher = publisher
-        self._sending = sending
-
-    def __call__(self, error: ProviderError | None) -> None:
-        self._publisher.answered(self._sending, error)
 
 
 def _refused(message: Outgoing, error: ProviderError) -> ProviderError:

@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from typing import Optional
 
 from aspyx_event.providers.stomp.channel import Opener
-from aspyx_event.providers.stomp.link import Link
+from aspyx_event.providers.stomp.link import Link, Message
 from aspyx_event.timing import Deadline
-
-Message = tuple[dict[str, str], bytes]
 
 _GOODBYE = 2.0
 
@@ -36,7 +34,7 @@ class Session:
         self, destination: str, headers: dict[str, str], *, ack: str = "client-individual", name: str = "s"
     ) -> None:
         """Subscribe under an id and wait for the receipt; messages come out of ``next``."""
-        self.link.consume(name, self._on_message)
+        self.link.consume(name, self._on_messages)
         self.ask("SUBSCRIBE", {**headers, "destination": destination, "id": name, "ack": ack}, what=destination)
 
     def next(self, patience: float) -> Message | None:
@@ -52,8 +50,8 @@ class Session:
                 raise self.link.error
         return self._arrived.popleft() if self._arrived else None
 
-    def _on_message(self, headers: dict[str, str], body: bytes) -> None:
-        self._arrived.append((headers, body))
+    def _on_messages(self, messages: list[Message]) -> None:
+        self._arrived += messages
         self.link.wake()
 
 

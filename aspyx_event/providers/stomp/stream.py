@@ -7,9 +7,10 @@ import socket
 import ssl
 import threading
 import time
-from typing import Optional
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Optional
 
-READ_SIZE = 16 * 1024
+READ_SIZE = 64 * 1024
 
 _READABLE, _WRITABLE = selectors.EVENT_READ, selectors.EVENT_WRITE
 # Poll and select hold no descriptor of their own, epoll would.
@@ -20,12 +21,17 @@ class Stream:
     """Bytes in and out of a non-blocking socket. ``read`` and ``write`` belong to one thread each, ``close`` to any.
 
     A TLS session is not safe for two threads at once, so each operation on it holds a lock; none of them waits while
-    it holds it. That is why the socket does not block.
+    it holds it. That is why the socket does not block. A plain socket needs no lock.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._lock = threading.Lock()
+        self._plain = not isinstance(sock, ssl.SSLSocket)
+        self._lock: AbstractContextManager[Any] = nullcontext() if self._plain else threading.Lock()
+        self._readable = _Selector()
+        self._readable.register(sock, _READABLE)
+        self._empty = False
+        """Whether a plain socket has just given less than was asked for: then there is nothing more yet."""
         self._closed = False
         self._disposed = False
         self.heard_at = time.monotonic()
@@ -39,13 +45,17 @@ class Stream:
     def read(self) -> bytes:
         """Wait for bytes. Empty: the other side closed, or ``close`` was called."""
         while not self._closed:
+            if self._empty:
+                self._empty = False
+                self._wait_to_read()
             try:
                 with self._lock:
                     data = self._sock.recv(READ_SIZE)
+                self._empty = self._plain and len(data) < READ_SIZE
                 self.heard_at = time.monotonic()
                 return data
             except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
-                self._wait(_READABLE, None)
+                self._wait_to_read()
             except ssl.SSLWantWriteError:
                 self._wait(_WRITABLE, None)
             except (OSError, ValueError):
@@ -84,6 +94,12 @@ class Stream:
             if not self._disposed:
                 self._disposed = True
                 self._sock.close()
+
+    def _wait_to_read(self) -> None:
+        try:
+            self._readable.select()
+        except (OSError, ValueError):
+            return
 
     def _wait(self, events: int, timeout: Optional[float]) -> None:
         with _Selector() as selector:

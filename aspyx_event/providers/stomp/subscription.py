@@ -24,16 +24,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
 from typing import Optional
 
-from aspyx_event.envelope import Envelope
 from aspyx_event.exceptions import ProviderError
 from aspyx_event.listeners import EventListenerDescriptor
-from aspyx_event.provider import Confirmation, Delivery, OnDelivery, Subscription
+from aspyx_event.provider import Confirmation, OnDelivery, Subscription
 from aspyx_event.providers.stomp.channel import Channel
+from aspyx_event.providers.stomp.delivery import StompDelivery
 from aspyx_event.providers.stomp.dialects import Dialect, Source
-from aspyx_event.providers.stomp.link import Link
+from aspyx_event.providers.stomp.link import Link, Message
 from aspyx_event.providers.stomp.publisher import Publisher
 from aspyx_event.timing import Deadline
 
@@ -43,46 +42,6 @@ _HEADERS_SIZE = 700
 """Bytes of headers that an event of ours has, about."""
 _MANY_CONSUMERS = 16
 _ATTACH_TIMEOUT = 10.0
-
-
-class StompDelivery(Delivery):
-    """A message of a subscription."""
-
-    __slots__ = ("_owner", "body", "headers", "link", "settled")
-
-    def __init__(self, owner: StompSubscription, link: Link, headers: dict[str, str], body: bytes) -> None:
-        self._owner = owner
-        self.link = link
-        self.headers = headers
-        self.body = body
-        self.settled = False
-
-    @property
-    def alive(self) -> bool:
-        """See Delivery."""
-        return not self.settled and self.link.alive
-
-    def read(self) -> Envelope:
-        """See Delivery."""
-        return self._owner.dialect.read(self.headers, self.body)
-
-    def accept(self) -> None:
-        """See Delivery."""
-        self._owner.settle(self, accept=True)
-
-    def release(self) -> None:
-        """See Delivery; the module's text tells how."""
-        self._owner.settle(self, accept=False)
-
-    def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
-        """See Delivery."""
-        owner, kept = self._owner, dict(headers)
-        return owner.dialect.send(
-            lambda: owner.dialect.copy(self.headers, self.body, destination, kept, delay=delay), owner.publisher.send
-        )
-
-    def __repr__(self) -> str:
-        return f"<StompDelivery {self.headers.get('message-id')}{'' if self.alive else ' not alive'}>"
 
 
 class StompSubscription(Subscription):
@@ -208,7 +167,7 @@ class StompSubscription(Subscription):
         self._granted += amount
         name = f"c{self._consumers}"
         unsubscribe = self.dialect.unsubscribes(self.listener)
-        link.consume(name, lambda headers, body: self._received(link, headers, body), unsubscribe=unsubscribe)
+        link.consume(name, lambda messages: self._received(link, messages), unsubscribe=unsubscribe)
         own = {"destination": source.destination, "id": name, "ack": "client-individual"}
         return link.ask("SUBSCRIBE", {**source.headers, **self.dialect.flow(amount), **own})
 
@@ -247,14 +206,15 @@ class StompSubscription(Subscription):
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def _received(self, link: Link, headers: dict[str, str], body: bytes) -> None:
+    def _received(self, link: Link, messages: list[Message]) -> None:
         with self._changed:
             if link is not self._link:
                 return
-            self._buffer.append(StompDelivery(self, link, headers, body))
+            self._buffer.extend([StompDelivery(self, link, headers, body) for headers, body in messages])
             if self.dialect.by_bytes:
-                size = len(body)
-                self._average = self._average + (size - self._average) / 8 if self._average else size
+                for _, body in messages:
+                    size = len(body)
+                    self._average = self._average + (size - self._average) / 8 if self._average else size
                 self._subscribe_for_more(link, least=self._granted // 2 + 1)
         self._hand_over()
 
@@ -277,11 +237,17 @@ class StompSubscription(Subscription):
                 logger.exception("a delivery of the queue %s could not be handed over", self._queue)
 
     def _next(self) -> StompDelivery | None:
-        blocked = self._closed or self._paused or self._giving_back
-        if blocked or not self._buffer or self._in_flight >= self._credit:
+        if not self._hands_over:
             return None
         self._in_flight += 1
         return self._buffer.popleft()
+
+    @property
+    def _hands_over(self) -> bool:
+        """Whether something is here that may be handed over now."""
+        if not self._buffer or self._in_flight >= self._credit:
+            return False
+        return not (self._closed or self._paused or self._giving_back)
 
     def settle(self, delivery: StompDelivery, *, accept: bool) -> None:
         """Settle a delivery; the first time counts."""
@@ -315,12 +281,15 @@ class StompSubscription(Subscription):
             self._in_flight -= 1
             if command is None:
                 self._giving_back = True
+            elif command == "ACK":
+                link.acknowledge(self.dialect.ack_id(delivery.headers))
             else:
                 link.tell(command, {"id": self.dialect.ack_id(delivery.headers)})
             done = self._in_flight == 0 and (self._closed or self._giving_back)
+            more = self._hands_over
         if done:
             self._end(link)
-        else:
+        elif more:
             self._hand_over()
 
     def close(self, timeout: float | None = None) -> None:

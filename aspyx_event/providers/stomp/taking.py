@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Confirmation, Delivery
 from aspyx_event.providers.stomp.dialects import Dialect
+from aspyx_event.providers.stomp.link import Message
 from aspyx_event.providers.stomp.publisher import Publisher
-from aspyx_event.providers.stomp.session import Message, Session, Sessions
+from aspyx_event.providers.stomp.session import Session, Sessions
 from aspyx_event.timing import Deadline
 
 _PATIENCE = 2.0
@@ -55,7 +56,7 @@ class TakenDelivery(Delivery):
                 return
             self._settled = True
             if accept:
-                self._session.link.tell("ACK", {"id": self._dialect.ack_id(self._headers)})
+                self._session.link.acknowledge(self._dialect.ack_id(self._headers))
             self._session.link.close(Deadline(_GOODBYE))
 
 

@@ -1,4 +1,4 @@
-"""stomp.py builds and parses the frames. The only module that imports stomp.
+"""stomp.py builds and parses the frames, but for the many of a kind (see encoding). The only module that imports stomp.
 
 Its transport is replaced by our own stream, because of what was measured with 9.0 and 8.2:
 
@@ -21,14 +21,13 @@ from typing import Any, Callable
 from stomp.protocol import Protocol12
 from stomp.utils import convert_frame, pack, parse_frame
 
+from aspyx_event.providers.stomp import encoding
 from aspyx_event.providers.stomp.frames import Splitter
 from aspyx_event.providers.stomp.stream import Stream
 
 logger = logging.getLogger(__name__)
 
-OnFrame = Callable[[str, dict[str, str], bytes], None]
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"})
+OnFrames = Callable[[list[encoding.Frame]], None]
 
 
 class _Transport:
@@ -48,7 +47,8 @@ class _Transport:
 class Wire(Protocol12):  # type: ignore[misc]
     """STOMP 1.2 over ``stream``, with one named daemon thread that reads. Single use.
 
-    put: takes encoded frames to be written. on_frame, on_end: called in the reading thread, and must not block.
+    put: takes encoded frames to be written. on_frames, on_end: called in the reading thread, and must not block; the
+    frames are those that one read has completed.
     """
 
     def __init__(
@@ -57,36 +57,33 @@ class Wire(Protocol12):  # type: ignore[misc]
         *,
         name: str,
         put: Callable[[bytes], None],
-        on_frame: OnFrame,
+        on_frames: OnFrames,
         on_end: Callable[[], None],
     ) -> None:
         super().__init__(_Transport(put), heartbeats=(0, 0), auto_content_length=False)
         self._stream = stream
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_end = on_end
         self.reader = threading.Thread(target=self._read, name=name, daemon=True)
 
     def frame(self, command: str, headers: dict[str, str], body: bytes = b"") -> None:
         """Write any frame. Keys are escaped here, values by stomp.py, which leaves keys as they are."""
         content: Any = body  # stomp.py takes bytes as well as the str it says
-        self.send_frame(command, {key.translate(_ESCAPES): value for key, value in headers.items()}, content)
+        self.send_frame(command, {encoding.escaped(key): value for key, value in headers.items()}, content)
 
     def _read(self) -> None:
         frames = Splitter()
         try:
             while data := self._stream.read():
-                for raw in frames.feed(data):
-                    self._handle(raw)
+                found = [frame for raw in frames.feed(data) if (frame := encoding.read(raw) or _parsed(raw))]
+                if found:
+                    self._on_frames(found)
         except Exception:
             logger.exception("what the broker sent could not be read")
         finally:
             self._on_end()
 
-    def _handle(self, raw: bytes) -> None:
-        frame = parse_frame(raw)
-        if frame is None:
-            return
-        try:
-            self._on_frame(frame.cmd, frame.headers, frame.body or b"")
-        except Exception:
-            logger.exception("a %s frame could not be handled", frame.cmd)
+
+def _parsed(raw: bytes) -> encoding.Frame | None:
+    frame = parse_frame(raw)
+    return None if frame is None else (frame.cmd, frame.headers, frame.body or b"")

@@ -18,10 +18,13 @@ class Wire:
         self.written: list[str] = []
         self.answers: dict[str, Callable[[Optional[ProviderError]], None]] = {}
 
-    def request(self, command: str, headers: dict[str, str], body: bytes, *, answer: Any) -> None:
+    def publish(self, head: bytes, body: bytes, *, answer: Any) -> None:
+        assert body == b"{}"
+        command, header = head.decode().splitlines()
         assert command == "SEND"
-        self.written.append(headers["destination"])
-        self.answers[headers["destination"]] = answer
+        destination = header.partition("destination:")[2]
+        self.written.append(destination)
+        self.answers[destination] = answer
 
     def lose(self, publisher: Publisher) -> None:
         lost = LinkLost("cut")
