@@ -73,7 +73,7 @@ def test_attributes_of_an_answer() -> None:
     """An Answer has all attributes that this Python's Future has, the Condition when somebody asks for it."""
     answer = Answer()
     assert "_condition" not in vars(answer)
-    assert set(vars(Future())) == {*vars(answer), "_condition"} - {"_lock"}
+    assert set(vars(Future())) == {*vars(answer), "_condition"} - {"_lock", "_sleepers"}
     assert type(answer._condition) is type(vars(Future())["_condition"])
     assert answer._condition is answer._condition
     with pytest.raises(AttributeError):
@@ -132,6 +132,47 @@ def test_an_answer_in_a_loop() -> None:
     asyncio.run(waiting())
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["nobody asked for the Condition", "somebody did"])
+@pytest.mark.parametrize("end", [resolve, lambda answer: fail(answer, ValueError("no")), Answer.cancel])
+def test_whatever_the_end(end: Callable[[Answer], Any], asked: bool) -> None:
+    """Who waits without a limit is woken by an answer, an error and a cancellation, and so are all others who wait."""
+    answer = Answer()
+    if asked:
+        answer.add_done_callback(lambda _answer: None)
+    heard: list[str] = []
+
+    def waiting(timeout: Any) -> None:
+        try:
+            answer.result(timeout)
+            heard.append("answered")
+        except (ValueError, CancelledError) as error:
+            heard.append(type(error).__name__)
+
+    waiters = [threading.Thread(target=waiting, args=(timeout,)) for timeout in (None, 60, threading.TIMEOUT_MAX * 2)]
+    for waiter in waiters:
+        waiter.start()
+    deadline = time.monotonic() + 30
+    while len(answer._sleepers) < 3 and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    assert len(answer._sleepers) == 3
+    end(answer)
+    for waiter in waiters:
+        waiter.join(30)
+    expected = "answered" if end is resolve else "CancelledError" if end is Answer.cancel else "ValueError"
+    assert heard == [expected] * 3
+    assert answer._sleepers == []
+
+
+def test_time_is_over() -> None:
+    """Who waits in vain gets a timeout, at once for none or a negative one, and can ask again afterwards."""
+    answer = Answer()
+    for timeout in (0.01, 0, -1):
+        with pytest.raises(FutureTimeout):
+            answer.result(timeout)
+    resolve(answer)
+    answer.result(0)
+
+
 def test_no_wake_up_is_lost() -> None:
     """However the waiter and the one who answers meet, the waiter hears of it."""
     answers = [Answer() for _ in range(5000)]
@@ -150,3 +191,32 @@ def test_no_wake_up_is_lost() -> None:
     for waiter in waiters:
         waiter.join(60)
     assert len(heard) == 2 * len(answers)
+
+
+def test_answered_and_cancelled_at_once() -> None:
+    """However an answer, a cancellation and two waiters meet, each waiter hears one of the two, and nothing else."""
+    answers = [Answer() for _ in range(2000)]
+    heard: list[str] = []
+
+    def wait_for_all() -> None:
+        for answer in answers:
+            try:
+                answer.result(30)
+                heard.append("answered")
+            except CancelledError:
+                heard.append("cancelled")
+
+    def for_all(end: Callable[[Answer], Any]) -> None:
+        for answer in answers:
+            end(answer)
+        heard.append("ended")
+
+    works = [wait_for_all, wait_for_all, lambda: for_all(resolve), lambda: for_all(Answer.cancel)]
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(heard) == 2 * len(answers) + 2
+    assert heard.count("ended") == 2
+    assert heard.count("cancelled") == 2 * sum(answer.cancelled() for answer in answers)
