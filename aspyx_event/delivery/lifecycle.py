@@ -163,11 +163,12 @@ class Lifecycle:
             self._changed.notify_all()
 
     def _warn_in_loop(self) -> None:
-        asyncio = sys.modules.get("asyncio")  # who has not imported it runs no loop
-        if self._warned or asyncio is None:
+        # Who has not imported asyncio runs no loop, nor does who is just importing it in another thread.
+        running_loop = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+        if self._warned or running_loop is None:
             return
         try:
-            asyncio.get_running_loop()
+            running_loop()
         except RuntimeError:
             return
         self._warned = True

@@ -8,6 +8,7 @@ _PROGRAM = """
 import sys
 import threading
 from dataclasses import dataclass
+from types import ModuleType
 
 from aspyx_event import EventListener, EventManager, EventRegistry, LocalProvider, event, event_listener
 
@@ -26,10 +27,16 @@ class Listener(EventListener[Happened]):
 with EventManager(LocalProvider(), registry=EventRegistry().register(Happened, Listener)) as manager:
     manager.send_event(Happened(1))
     assert handled.wait(30)
+    assert "asyncio" not in sys.modules
+    sys.modules["asyncio"] = ModuleType("asyncio")  # as it is while another thread imports it
+    handled.clear()
+    manager.send_event(Happened(2))
+    assert handled.wait(30)
+    del sys.modules["asyncio"]
 print(sorted({"asyncio", "ssl", "tenacity"} & set(sys.modules)))
 """
 
 
 def test_a_plain_program_has_no_event_loop() -> None:
-    """Who has synchronous listeners, dataclasses and no failure loads neither asyncio nor tenacity."""
+    """Who has synchronous listeners, dataclasses and no failure loads neither asyncio nor tenacity; a half loaded asyncio is no loop."""
     assert run_script(_PROGRAM).stdout == "[]\n"
