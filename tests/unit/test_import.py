@@ -38,5 +38,5 @@ print(sorted({"asyncio", "ssl", "tenacity"} & set(sys.modules)))
 
 
 def test_a_plain_program_has_no_event_loop() -> None:
-    """Who has synchronous listeners, dataclasses and no failure loads neither asyncio nor tenacity; a half loaded asyncio is no loop."""
+    """Synchronous listeners and no failure load neither asyncio nor tenacity; a half loaded asyncio is no loop."""
     assert run_script(_PROGRAM).stdout == "[]\n"
