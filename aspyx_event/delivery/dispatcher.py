@@ -247,7 +247,9 @@ class Dispatcher:
                 self._changed.notify_all()
 
     def _watch(self) -> None:
+        self._turns.wake()
         for worker in self.workers:
+            worker.wake()
             worker.warn_of_long_runners()
         self._scheduler.call_later(WATCH_EVERY, self._watch, daemon=True)
 

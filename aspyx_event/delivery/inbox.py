@@ -7,7 +7,9 @@ import threading
 import time
 import uuid
 from collections import deque
+from typing import Optional
 
+from aspyx_event.delivery.calls import Call, pending
 from aspyx_event.delivery.lanes import Item, Lanes
 from aspyx_event.delivery.throttle import Throttle
 from aspyx_event.envelope import Envelope
@@ -43,8 +45,8 @@ class Inbox:
         self._running: set[Item] = set()
         self._reading = 0
         self._workers = 0
-        self._coming = 0
-        """Those of the workers that were wanted and have not come yet."""
+        self._called: Optional[Call] = None
+        """The latest call for a worker."""
         self._paused_until = 0.0
         self._kept: set[Item] = set()
         self._why = ""
@@ -55,11 +57,11 @@ class Inbox:
     # -- the provider's side
 
     def put(self, delivery: Delivery) -> bool:
-        """A delivery arrived. True: one more worker is wanted. False, or an own release of it: none is."""
+        """A delivery arrived. True: call one more worker. False, or an own release of it: none is wanted."""
         with self._lock:
             if not self._closed and not self._held:
                 self._arrived.append(delivery)
-                return self._hire()
+                return self._wanted()
         delivery.release()
         return False
 
@@ -100,10 +102,12 @@ class Inbox:
 
     # -- the workers' side
 
-    def take(self, *, first: bool = True) -> tuple[Item | None, bool]:
-        """The next item for a worker, and whether one more worker is wanted. None: that one is done.
+    def called(self, call: Call) -> None:
+        """A worker was called, and comes to ``take`` with this call."""
+        self._called = call
 
-        first: it was wanted and has come; False when it is back for another one.
+    def take(self, call: Call) -> tuple[Item | None, bool]:
+        """The next item for a worker that was called, and whether to call one more. None: that one is done.
 
         Workers are wanted one after the other, each by the one before it: a burst of deliveries wakes one thread, not
         all of them, and who finds nothing left wakes nobody.
@@ -111,9 +115,9 @@ class Inbox:
         with self._intake:
             while True:
                 with self._lock:
-                    if first:
-                        self._coming -= 1
-                        first = False
+                    if not call.answered:
+                        call.answered = True
+                        self._workers += 1
                     if self._closed or self._workers > self._limit() or self._closed_for():
                         self._workers -= 1
                         return None, False
@@ -163,17 +167,15 @@ class Inbox:
         self._kept.discard(item)
         return known and not self._kept
 
-    def worker_gone(self, *, came: bool = False) -> None:
-        """A worker that was wanted could not be had; or one that ``came`` ends its turn, and may be wanted again."""
+    def worker_gone(self) -> None:
+        """A worker that has come ends its turn, and may be called again."""
         with self._lock:
             self._workers -= 1
-            if not came:
-                self._coming -= 1
 
     def wants_worker(self) -> bool:
-        """Whether one more worker has something to do; it is then counted."""
+        """Whether to call one more worker."""
         with self._lock:
-            return self._hire()
+            return self._wanted()
 
     # -- what others see
 
@@ -229,7 +231,7 @@ class Inbox:
         item.started_at = time.monotonic()
         item.thread = threading.current_thread()
         self._running.add(item)
-        return item, self._hire()
+        return item, self._wanted()
 
     def _limit(self) -> int:
         return 1 if self.throttle.active else self.concurrency
@@ -244,14 +246,10 @@ class Inbox:
             self._paused_until = 0.0
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
-    def _hire(self) -> bool:
-        if self._coming > 0 or not (self._arrived or self._startable):
+    def _wanted(self) -> bool:
+        if pending(self._called) or not (self._arrived or self._startable):
             return False
-        if self._workers >= self._limit() or self._closed_for():
-            return False
-        self._workers += 1
-        self._coming += 1
-        return True
+        return self._workers < self._limit() and not self._closed_for()
 
 
 def _opened(delivery: Delivery) -> Item:

@@ -39,7 +39,8 @@ class Lifecycle:
 
     def __init__(self, manager: process.Stoppable) -> None:
         self._manager = manager
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # for sends by itself: Ctrl-C in a Condition's own methods would leave it locked
+        self._changed = threading.Condition(self._lock)
         self._senders = 0
         self._pid: Optional[int] = None
         self._warned = False
@@ -99,20 +100,21 @@ class Lifecycle:
         """Around a send. While the manager stops, only its running listeners may still send."""
         return _Permission(self, sender, dispatcher, blocking)
 
-    def _enter(self, sender: Optional[Sender], dispatcher: Optional[Dispatcher]) -> Sender:
+    def _enter(self, permission: _Permission, sender: Optional[Sender], dispatcher: Optional[Dispatcher]) -> Sender:
         process.check_process(self._pid)
-        with self._changed:
+        with self._lock:
             draining = self.state is State.STOPPING and dispatcher is not None and dispatcher.may_send()
             if sender is None or not (self.state is State.RUNNING or draining):
                 raise LifecycleError(f"the manager is {self.state}: events can be sent between start() and stop()")
-            self._senders += 1
+            permission.counted, self._senders = True, self._senders + 1
         return sender
 
-    def _leave(self) -> None:
-        with self._changed:
-            self._senders -= 1
-            if not self._senders:
-                self._changed.notify_all()
+    def _leave(self, permission: _Permission) -> None:
+        with self._lock:
+            if permission.counted:
+                permission.counted, self._senders = False, self._senders - 1
+                if not self._senders:
+                    self._changed.notify_all()
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[bool]:
@@ -178,7 +180,7 @@ class Lifecycle:
 class _Permission:
     """What ``Lifecycle.sending`` answers. A class: it is made for every event, and a generator takes longer."""
 
-    __slots__ = ("_blocking", "_dispatcher", "_lifecycle", "_sender")
+    __slots__ = ("_blocking", "_dispatcher", "_lifecycle", "_sender", "counted")
 
     def __init__(
         self, lifecycle: Lifecycle, sender: Optional[Sender], dispatcher: Optional[Dispatcher], blocking: bool
@@ -187,12 +189,16 @@ class _Permission:
         self._sender = sender
         self._dispatcher = dispatcher
         self._blocking = blocking
+        self.counted = False
 
     def __enter__(self) -> Sender:
-        sender = self._lifecycle._enter(self._sender, self._dispatcher)
         if self._blocking:
             self._lifecycle._warn_in_loop()
-        return sender
+        return self._lifecycle._enter(self, self._sender, self._dispatcher)
 
     def __exit__(self, *_: object) -> None:
-        self._lifecycle._leave()
+        self._lifecycle._leave(self)
+
+    def __del__(self) -> None:
+        if getattr(self, "counted", False):  # Ctrl-C came between the count and the block, or just after it
+            self._lifecycle._leave(self)

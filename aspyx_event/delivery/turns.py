@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable
+from typing import Any, Callable, Optional
+
+from aspyx_event.delivery.calls import Call, pending
 
 logger = logging.getLogger(__name__)
 
@@ -30,57 +33,58 @@ class Turns:
         self._lock = threading.Lock()
         self._waiting: deque[Turn] = deque()
         self._running = 0
-        self._coming = False
-        """Whether a thread was asked for that has not come yet: it starts the next one."""
+        self._called: Optional[Call] = None
+        """The latest call for a thread: who comes calls the next one."""
 
     def submit(self, turn: Turn) -> None:
         """Call ``turn`` when its time has come. Raises RuntimeError when the executor takes nothing any more."""
         with self._lock:
             self._waiting.append(turn)
-            wanted = self._wants_thread()
+            wanted = self._wanted()
         if not wanted:
             return
         try:
-            self._start()
+            self._call()
         except RuntimeError:
             with self._lock:
-                self._running -= 1
-                self._coming = False
                 if turn in self._waiting:
                     self._waiting.remove(turn)
                     raise
 
-    def _wants_thread(self) -> bool:
-        if self._coming or not self._waiting or self._running >= self._threads:
-            return False
-        self._running += 1
-        self._coming = True
-        return True
-
-    def _start(self) -> None:
-        self._started(self._executor.submit(self._run))
-
-    def _run(self) -> None:
+    def wake(self) -> None:
+        """Call a thread if one is needed and none was called: for what an interruption may have left behind."""
         with self._lock:
-            self._coming = False
+            wanted = self._wanted()
+        if wanted:
+            self._call()
+
+    def _wanted(self) -> bool:
+        return bool(self._waiting) and self._running < self._threads and not pending(self._called)
+
+    def _call(self) -> None:
+        call = Call()
+        future = self._executor.submit(self._run, call)
+        self._called = call
+        self._started(future)
+
+    def _run(self, call: Call) -> None:
+        with self._lock:
+            call.answered = True
+            self._running += 1
         while True:
             with self._lock:
                 if not self._waiting:
                     self._running -= 1
                     return
                 turn = self._waiting.popleft()
-                wanted = self._wants_thread()
-            if wanted:
-                self._start_another()
+                wanted = self._wanted()
             try:
+                if wanted:
+                    self._call_another()
                 turn()
             except BaseException:
                 logger.exception("a worker's turn failed")
 
-    def _start_another(self) -> None:
-        try:
-            self._start()
-        except RuntimeError:  # the executor shuts down: who has a thread already does what is left
-            with self._lock:
-                self._running -= 1
-                self._coming = False
+    def _call_another(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the executor shuts down: who has a thread does what is left
+            self._call()

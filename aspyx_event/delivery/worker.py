@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import threading
 import time
 from typing import Callable
 
 from aspyx_event.delivery.attempt import Attempts, Stopping
+from aspyx_event.delivery.calls import Call
 from aspyx_event.delivery.credit import Credit
 from aspyx_event.delivery.health import Counters, ListenerHealth
 from aspyx_event.delivery.inbox import Inbox
@@ -101,12 +103,12 @@ class ListenerWorker:
     def on_delivery(self, delivery: Delivery) -> None:
         """Called by the provider. Never blocks."""
         if self.inbox.put(delivery):
-            self._hire()
+            self._call()
 
     def wake(self) -> None:
         """Something changed that may let waiting deliveries start."""
-        while self.inbox.wants_worker() and self._hire():
-            pass
+        if self.inbox.wants_worker():  # that one calls the next
+            self._call()
 
     def pause(self) -> bool:
         """Take nothing more; what waits goes back to the broker, what runs finishes. Whether that is a change."""
@@ -151,29 +153,31 @@ class ListenerWorker:
 
     # -- a worker's turn
 
-    def _hire(self) -> bool:
+    def _call(self) -> None:
+        call = Call()
         try:
-            self._submit(self._turn)
+            self._submit(functools.partial(self._turn, call))
         except RuntimeError:  # the executor, or the interpreter, shuts down: stop() releases what waits
-            self.inbox.worker_gone()
-            return False
-        return True
+            return
+        self.inbox.called(call)
 
-    def _turn(self) -> None:
+    def _turn(self, call: Call) -> None:
         try:
             began, number = time.monotonic(), 0
             while number < TURN or time.monotonic() - began < SLICE:
-                item, another = self.inbox.take(first=number == 0)
+                item, another = self.inbox.take(call)
                 number += 1
                 if another:
-                    self._hire()
+                    self._call()
                 self._fit_credit()
                 if item is None:
                     return
                 self._process(item)
         except BaseException:
             logger.exception("listener %s: a worker's turn failed", self.listener.name)
-        self.inbox.worker_gone(came=True)
+        if call.answered:
+            self.inbox.worker_gone()
+        call.answered = True
         self.wake()
 
     def _process(self, item: Item) -> None:

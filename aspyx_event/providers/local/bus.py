@@ -1,7 +1,8 @@
 """A message bus in memory: addresses, queues, competing consumers with credit, delays.
 
 One lock guards it all. Callbacks run without that lock, in the thread that caused them, in queue order: whoever finds
-the bus quiet hands deliveries over until nothing can be handed over any more, on behalf of everybody.
+the bus quiet hands deliveries over until nothing can be handed over any more, on behalf of everybody. When Ctrl-C ends
+that in the middle, the message under way goes back to its place, and the next one who comes goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 from aspyx_event.exceptions import ConfigurationError
@@ -29,16 +30,34 @@ class Message:
     durable: bool
     native_id: str
     expires_at: Optional[float] = None
+    number: int = 0
+    """Its place among the others: given by the bus."""
+
+
+class Held:
+    """A message that was taken from its queue for a consumer, until it is settled."""
+
+    __slots__ = ("consumer", "message", "queue")
+
+    def __init__(self, queue: Queue, consumer: Consumer, message: Message) -> None:
+        self.queue = queue
+        self.consumer = consumer
+        self.message = message
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the consumer still has it."""
+        return self in self.consumer.held
 
 
 class Consumer:
     """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that."""
 
-    def __init__(self, queue: Queue, receive: Callable[[Queue, Consumer, Message], None], credit: int) -> None:
+    def __init__(self, queue: Queue, receive: Callable[[Held], None], credit: int) -> None:
         self.queue = queue
         self.receive = receive
         self.credit = credit
-        self.unsettled = 0
+        self.held: dict[Held, None] = {}
         self.paused = False
         self.open = True
         self.handing = threading.RLock()
@@ -46,7 +65,7 @@ class Consumer:
     @property
     def ready(self) -> bool:
         """Whether it takes another message now."""
-        return self.open and not self.paused and self.unsettled < self.credit
+        return self.open and not self.paused and len(self.held) < self.credit
 
 
 class Queue:
@@ -71,9 +90,6 @@ class Queue:
         return None
 
 
-_Handed = tuple[Queue, Consumer, Message]
-
-
 class Bus:
     """The broker in memory. Thread-safe. Its thread lives only while it is in use."""
 
@@ -88,7 +104,9 @@ class Bus:
         self._users = 0
         self._scheduler: Optional[Scheduler] = None
         self._active: deque[Queue] = deque()
-        self._pumping = False
+        self._pumper: Optional[int] = None
+        """The thread that hands messages over."""
+        self._under_way: Optional[Held] = None
 
     # -- use
 
@@ -159,11 +177,11 @@ class Bus:
                 for queue in queues:
                     self._put_later(queue.name, message, delay)
                 return
+            message.number = next(self._order)
             for queue in queues:
                 queue.messages.append(message)
                 self._activate(queue)
-            first = self._match()
-        self._pump(first)
+        self._pump()
 
     def put(self, name: str, message: Message, delay: float = 0) -> None:
         """To one queue, at its end, now or later. A queue that is gone by then takes the message with it."""
@@ -174,10 +192,10 @@ class Bus:
             queue = self._queues.get(name)
             if queue is None:
                 return
+            message.number = next(self._order)
             queue.messages.append(message)
             self._activate(queue)
-            first = self._match()
-        self._pump(first)
+        self._pump()
 
     def _put_later(self, name: str, message: Message, delay: float) -> None:
         heapq.heappush(self._delayed, (self.clock.monotonic() + delay, next(self._order), name, message))
@@ -190,11 +208,11 @@ class Bus:
             while self._delayed and self._delayed[0][0] <= self.clock.monotonic():
                 due.append(heapq.heappop(self._delayed)[2:])
         for name, message in due:
-            self.put(name, message)
+            self.put(name, replace(message))  # an own one for each queue: each gets its place now
 
     # -- receiving
 
-    def consume(self, name: str, receive: Callable[[Queue, Consumer, Message], None], credit: int) -> Consumer:
+    def consume(self, name: str, receive: Callable[[Held], None], credit: int) -> Consumer:
         """Read a declared queue."""
         with self._lock:
             queue = self._queues[name]
@@ -204,8 +222,7 @@ class Bus:
             consumer = Consumer(queue, receive, credit)
             queue.consumers.append(consumer)
             self._activate(queue)
-            first = self._match()
-        self._pump(first)
+        self._pump()
         return consumer
 
     def close(self, consumer: Consumer) -> None:
@@ -223,80 +240,91 @@ class Bus:
             consumer.credit = consumer.credit if credit is None else credit
             consumer.paused = consumer.paused if paused is None else paused
             self._activate(consumer.queue)
-            first = self._match()
-        self._pump(first)
+        self._pump()
 
-    def settle(self, consumer: Consumer | None, queue: Queue, message: Message, *, back: bool) -> None:
-        """A message is done with, or goes ``back`` to the head of its queue."""
+    def settle(self, held: Held, *, back: bool) -> None:
+        """A message is done with, or goes ``back`` to its place in its queue. Only the first time counts."""
+        queue = held.queue
         with self._lock:
-            if consumer is not None:
-                consumer.unsettled -= 1
+            if held.consumer.held.pop(held, self) is self:
+                return
             if back:
-                queue.messages.appendleft(message)
+                _put_back(queue, held.message)
             if not queue.messages:
                 return
             self._activate(queue)
-            first = self._match()
-        self._pump(first)
+        self._pump()
 
     def browse(self, name: str) -> Iterator[Message]:
         """What waits in a queue now."""
         with self._lock:
             return iter(list(self._queues[name].messages) if name in self._queues else [])
 
-    def take(self, name: str, wanted: Callable[[Message], bool]) -> tuple[Queue, Message] | None:
+    def take(self, name: str, wanted: Callable[[Message], bool], consumer: Consumer) -> Held | None:
         """Remove the first message that is wanted; it must be settled."""
         with self._lock:
             queue = self._queues.get(name)
             message = next(filter(wanted, queue.messages), None) if queue else None
             if queue is None or message is None:
                 return None
+            held = Held(queue, consumer, message)
+            consumer.held[held] = None
             queue.messages.remove(message)
-            return queue, message
+            return held
 
     def _activate(self, queue: Queue) -> None:
         if not queue.active:
-            queue.active = True
             self._active.append(queue)
+            queue.active = True
 
-    def _pump(self, handed: _Handed | None) -> None:
-        """Hand over, beginning with what ``_match`` found, until nothing can be handed over any more."""
-        while handed is not None:
-            self._hand_over(*handed)
-            with self._lock:
-                self._pumping = False
-                handed = self._match()
-
-    def _hand_over(self, queue: Queue, consumer: Consumer, message: Message) -> None:
+    def _pump(self) -> None:
+        """Hand over until nothing can be handed over any more, unless another thread is at it: that one looks again
+        before it leaves."""
         try:
-            with consumer.handing:
-                if consumer.open:
-                    consumer.receive(queue, consumer, message)
-                    return
+            held = self._next(first=True)
+            while held is not None:
+                self._hand_over(held)
+                held = self._next(first=False)
         except BaseException:  # Ctrl-C in a sender's thread: the bus must not stand still, nor the message be lost
-            with self._lock:
-                self._pumping = False
-                consumer.unsettled -= 1
-                queue.messages.appendleft(message)
-                self._activate(queue)
+            self._give_up()
             raise
-        self.settle(consumer, queue, message, back=True)
 
-    def _match(self) -> _Handed | None:
-        """The next message with who gets it; whoever is answered one has to ``_pump`` it. None: nothing to do, or
-        another thread is at it, which looks again before it leaves."""
-        while self._active and not self._pumping:
-            queue = self._active[0]
-            consumer = queue.next_consumer() if queue.messages else None
-            if consumer is None:
-                queue.active = False
-                self._active.popleft()
-                continue
-            self._active.rotate(-1)  # queues take turns
-            self._pumping = True
-            consumer.unsettled += 1
-            return queue, consumer, queue.messages.popleft()
-        return None
+    def _next(self, *, first: bool) -> Held | None:
+        with self._lock:
+            if first and self._pumper is not None:
+                return None
+            while self._active:
+                queue = self._active[0]
+                consumer = queue.next_consumer() if queue.messages else None
+                if consumer is None:
+                    queue.active = False
+                    self._active.popleft()
+                    continue
+                self._active.rotate(-1)  # queues take turns
+                held = Held(queue, consumer, queue.messages[0])
+                self._under_way, self._pumper = held, threading.get_ident()
+                consumer.held[held] = None
+                queue.messages.popleft()
+                return held
+            self._under_way = self._pumper = None
+            return None
+
+    def _hand_over(self, held: Held) -> None:
+        with held.consumer.handing:
+            if held.consumer.open:
+                held.consumer.receive(held)
+                return
+        self.settle(held, back=True)
+
+    def _give_up(self) -> None:
+        """What was under way goes back. Where it had arrived by then, it is not the receiver's any more."""
+        with self._lock:
+            if self._pumper != threading.get_ident():
+                return
+            held, self._under_way, self._pumper = self._under_way, None, None
+            if held is not None and held.consumer.held.pop(held, self) is not self:
+                _put_back(held.queue, held.message)
+                self._activate(held.queue)
 
     def _reap_later(self, queue: Queue) -> None:
         if queue.linger is not None and not queue.consumers and self._scheduler is not None:
@@ -308,6 +336,18 @@ class Bus:
                 del self._queues[queue.name]
                 event, own = split_queue_name(queue.name)
                 self._by_event.get(event, {}).pop(own, None)
+
+
+def _put_back(queue: Queue, message: Message) -> None:
+    """Before what came after it, which is nearly always at the head."""
+    place = 0
+    for other in queue.messages:
+        if other.number >= message.number:
+            if other is message:
+                return  # the removal was interrupted
+            break
+        place += 1
+    queue.messages.insert(place, message)
 
 
 _shared: dict[str, Bus] = {}

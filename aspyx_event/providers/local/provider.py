@@ -6,7 +6,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Optional
+from typing import Any, Callable
 
 from aspyx_event.envelope import CE_ID, Envelope
 from aspyx_event.events import EventDescriptor
@@ -23,7 +23,7 @@ from aspyx_event.provider import (
     Subscription,
     Target,
 )
-from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue, shared_bus
+from aspyx_event.providers.local.bus import Bus, Consumer, Held, Message, Queue, shared_bus
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 from aspyx_event.timing import SYSTEM_CLOCK, Clock
 from aspyx_event.topology import DEAD_LETTERS, MISSING, QUEUE, Difference, Resource, Topology, merged
@@ -55,9 +55,9 @@ class LocalProvider(Provider):
         self.bus = shared_bus(name, clock) if name else Bus(clock=clock)
         self._lock = threading.Lock()
         self._starts = 0
-        self._confirmed = _confirmed()
         self._consumers: list[Consumer] = []
-        self._unsettled: dict[LocalDelivery, bool] = {}
+        self._taker = Consumer(Queue("", None), lambda _held: None, credit=0)
+        """Has what ``take`` took; nothing is handed over to it."""
 
     @property
     def server_name(self) -> str:
@@ -82,7 +82,6 @@ class LocalProvider(Provider):
         """See Provider. Several managers may start the same instance."""
         with self._lock:
             self._starts += 1
-            self._confirmed = _confirmed()  # a new one: the lock of an old one may be held since a fork
         self.bus.enter()
         on_state(ProviderState(connected=True))
 
@@ -133,7 +132,7 @@ class LocalProvider(Provider):
             expires_at=None if envelope.ttl is None else self.bus.clock.time() + envelope.ttl,
         )
         self.bus.publish(event.name, message, envelope.delay or 0)
-        return self._confirmed
+        return _CONFIRMED
 
     def subscribe(
         self, listener: EventListenerDescriptor, on_delivery: OnDelivery, *, credit: int, timeout: float
@@ -147,10 +146,8 @@ class LocalProvider(Provider):
             queue = next(q for n in itertools.count(2) if not self.bus.consumers_of(q := f"{queue}.{n}"))
             self.bus.declare(queue, _linger(listener))
 
-        def receive(source: Queue, consumer: Consumer, message: Message) -> None:
-            on_delivery(LocalDelivery(self.bus, source, consumer, message, self._unsettled))
-
-        consumer = self.bus.consume(queue, receive, credit)
+        bus = self.bus
+        consumer = bus.consume(queue, lambda held: on_delivery(LocalDelivery(bus, held)), credit)
         self._consumers = [*(other for other in self._consumers if other.open), consumer]
         return LocalSubscription(self.bus, consumer)
 
@@ -160,8 +157,10 @@ class LocalProvider(Provider):
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:  # noqa: ARG002
         """See Provider."""
-        taken = self.bus.take(queue, lambda message: (message.headers.get(CE_ID) or message.native_id) == event_id)
-        return None if taken is None else LocalDelivery(self.bus, taken[0], None, taken[1], self._unsettled)
+        held = self.bus.take(
+            queue, lambda message: (message.headers.get(CE_ID) or message.native_id) == event_id, self._taker
+        )
+        return None if held is None else LocalDelivery(self.bus, held)
 
     def stop(self, *, timeout: float | None) -> None:  # noqa: ARG002
         """See Provider. With the last manager that started it, what it holds goes back to its queues; events stay."""
@@ -174,8 +173,9 @@ class LocalProvider(Provider):
             consumers, self._consumers = self._consumers, []
             for consumer in consumers:
                 self.bus.close(consumer)
-            for delivery in reversed(list(self._unsettled)):  # each goes to the head of its queue
-                delivery.release()
+            for consumer in (*consumers, self._taker):
+                for held in list(consumer.held):
+                    self.bus.settle(held, back=True)
         self.bus.leave()
 
     def __repr__(self) -> str:
@@ -186,27 +186,17 @@ class LocalProvider(Provider):
 class LocalDelivery(Delivery):
     """A message taken from the bus."""
 
-    __slots__ = ("_bus", "_consumer", "_message", "_queue", "_unsettled")
+    __slots__ = ("_bus", "_held", "_message")
 
-    def __init__(
-        self,
-        bus: Bus,
-        queue: Queue,
-        consumer: Optional[Consumer],
-        message: Message,
-        unsettled: dict[LocalDelivery, bool],
-    ) -> None:
+    def __init__(self, bus: Bus, held: Held) -> None:
         self._bus = bus
-        self._queue = queue
-        self._consumer = consumer
-        self._message = message
-        self._unsettled = unsettled
-        unsettled[self] = True
+        self._held = held
+        self._message = held.message
 
     @property
     def alive(self) -> bool:
         """See Delivery."""
-        return self in self._unsettled
+        return self._held.unsettled
 
     def read(self) -> Envelope:
         """See Delivery."""
@@ -214,11 +204,11 @@ class LocalDelivery(Delivery):
 
     def accept(self) -> None:
         """See Delivery."""
-        self._settle(back=False)
+        self._bus.settle(self._held, back=False)
 
     def release(self) -> None:
         """See Delivery."""
-        self._settle(back=True)
+        self._bus.settle(self._held, back=True)
 
     def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
         """See Delivery."""
@@ -237,11 +227,6 @@ class LocalDelivery(Delivery):
         confirmation: Confirmation[None] = Confirmation()
         confirmation.set_result(None)
         return confirmation
-
-    def _settle(self, *, back: bool) -> None:
-        if not self._unsettled.pop(self, False):
-            return  # the one thread that finds it there settles it
-        self._bus.settle(self._consumer, self._queue, self._message, back=back)
 
 
 class LocalSubscription(Subscription):
@@ -273,11 +258,40 @@ class LocalSubscription(Subscription):
         self._bus.close(self._consumer)
 
 
-def _confirmed() -> Confirmation[None]:
-    """One for all events: done from the beginning, so that nothing that is done to it changes it any more."""
-    confirmation: Confirmation[None] = Confirmation()
-    confirmation.set_result(None)
-    return confirmation
+class _Confirmed(Confirmation[None]):
+    """One for all events: done from the beginning, so that nothing that is done to it changes it any more.
+
+    What senders do with it takes no lock: one that a fork or Ctrl-C left behind would stop them all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_result(None)
+
+    def done(self) -> bool:
+        """Whether it is answered."""
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether nobody waits."""
+        return False
+
+    def cancel(self) -> bool:
+        """Too late."""
+        return False
+
+    def result(self, timeout: float | None = None) -> None:
+        """Answer."""
+
+    def exception(self, timeout: float | None = None) -> None:
+        """Answer."""
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Call it now."""
+        fn(self)
+
+
+_CONFIRMED = _Confirmed()
 
 
 def _read(message: Message) -> Envelope:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from aspyx_event import EventError, Outcome, ProviderError, RetryPolicy, SendRejected
 from aspyx_event.delivery import inbox as inbox_module
 from aspyx_event.delivery import throttle as throttle_module
+from aspyx_event.delivery.calls import Call
 from aspyx_event.delivery.credit import MAXIMUM, MEASURED_EVERY, Credit, adapted_credit
 from aspyx_event.delivery.inbox import Inbox
+from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.throttle import FAILURES_IN_A_ROW, PROBE_EVERY, Throttle
 from tests.unit.delivery.events import Placed, listening
 from tests.unit.fake_provider import FakeDelivery, FakeProvider, confirmed, refused
@@ -23,6 +25,13 @@ from tests.unit.support import Collected, managed
 
 def delivery(key: str | None = None) -> FakeDelivery:
     return FakeDelivery(FakeProvider(), b"", {} if key is None else {"cloudEvents_partitionkey": key})
+
+
+def called(inbox: Inbox) -> Call:
+    """A worker that was called, and has not come yet."""
+    call = Call()
+    inbox.called(call)
+    return call
 
 
 def opened(concurrency: int) -> Inbox:
@@ -34,16 +43,18 @@ def opened(concurrency: int) -> Inbox:
 def test_workers_are_wanted_up_to_the_concurrency() -> None:
     """A burst wants one worker, which wants the next one, until there are as many as may run."""
     inbox = opened(2)
-    assert [inbox.put(delivery()) for _ in range(3)] == [True, False, False]
-    first, another = inbox.take()
+    assert inbox.put(delivery())
+    one = called(inbox)
+    assert [inbox.put(delivery()) for _ in range(2)] == [False, False]
+    first, another = inbox.take(one)
     assert first is not None
     assert another
-    second, another = inbox.take()
+    second, another = inbox.take(called(inbox))
     assert second is not None
     assert not another
     assert inbox.in_flight == 3
     inbox.done(first)
-    assert inbox.take(first=False)[0] is not None
+    assert inbox.take(one)[0] is not None
     assert not inbox.wants_worker()
 
 
@@ -51,27 +62,27 @@ def test_a_burst_that_is_over_wakes_nobody() -> None:
     """A worker that leaves nothing behind wants no other one, and the next delivery does."""
     inbox = opened(2)
     assert inbox.put(delivery())
-    first, another = inbox.take()
+    first, another = inbox.take(called(inbox))
     assert first is not None
     assert not another
     assert inbox.put(delivery())
-    assert inbox.take()[0] is not None
+    assert inbox.take(called(inbox))[0] is not None
 
 
 def test_a_worker_that_ends_its_turn() -> None:
     """A worker that ends its turn is wanted again when something waits, and not when nothing does."""
     inbox = opened(1)
     assert inbox.put(delivery())
-    first, _ = inbox.take()
+    first, _ = inbox.take(called(inbox))
     assert first is not None
     assert not inbox.put(delivery())
     inbox.done(first)
-    inbox.worker_gone(came=True)
+    inbox.worker_gone()
     assert inbox.wants_worker()
-    second, _ = inbox.take()
+    second, _ = inbox.take(called(inbox))
     assert second is not None
     inbox.done(second)
-    inbox.worker_gone(came=True)
+    inbox.worker_gone()
     assert not inbox.wants_worker()
     assert inbox.put(delivery())
 
@@ -83,15 +94,22 @@ def test_nothing_starts_before_it_is_open() -> None:
     assert not inbox.wants_worker()
     inbox.open()
     assert inbox.wants_worker()
-    assert inbox.take()[0] is not None
+    assert inbox.take(called(inbox))[0] is not None
 
 
-def test_a_worker_that_could_not_be_had() -> None:
-    """A worker that could not be had is wanted again."""
+def test_a_worker_that_could_not_be_called() -> None:
+    """Where the call for a worker was interrupted, it is wanted still; one that comes too much finds nothing to do."""
     inbox = opened(1)
     assert inbox.put(delivery())
-    inbox.worker_gone()
     assert inbox.wants_worker()
+    lost, noted = Call(), called(inbox)
+    assert not inbox.wants_worker()
+    first, _ = inbox.take(lost)
+    assert first is not None
+    assert inbox.take(noted) == (None, False)
+    assert not inbox.put(delivery())
+    inbox.done(first)
+    assert inbox.take(lost)[0] is not None
 
 
 def test_closed() -> None:
@@ -100,53 +118,86 @@ def test_closed() -> None:
     waiting, late = [delivery("k"), delivery("k"), delivery()], delivery()
     for one in waiting:
         inbox.put(one)
-    running, _ = inbox.take()
+    call = called(inbox)
+    running, _ = inbox.take(call)
     assert inbox.close() == 2
     assert not inbox.put(late)
     assert [one.settled.items for one in (*waiting, late)] == [[], ["released"], ["released"], ["released"]]
     assert running is not None
     assert inbox.keep(running, "no reason") == (0.0, False)
     assert waiting[0].settled.items == ["released"]
-    assert inbox.take(first=False) == (None, False)
+    assert inbox.take(call) == (None, False)
     assert inbox.state == "stopped"
 
 
-@given(st.integers(1, 8), st.lists(st.sampled_from(["put", "take", "done", "back", "turn"]), max_size=100), st.data())
+class Traffic:
+    """Deliveries and workers of an inbox that come and go as chance has it."""
+
+    def __init__(self, concurrency: int, data: Any) -> None:
+        self.inbox = opened(concurrency)
+        self._data = data
+        self.coming: list[Call] = []
+        self.running: list[tuple[Item, Call]] = []
+        self.back: list[Call] = []
+        """Workers that have settled their delivery."""
+
+    def _some(self, things: list[Any]) -> Any:
+        return things.pop(self._data.draw(st.integers(0, len(things) - 1)))
+
+    def _call(self, wanted: bool, *, noted: bool = True) -> None:
+        if wanted:
+            self.coming.append(called(self.inbox) if noted else Call())
+
+    def put(self, *, noted: bool = True) -> None:
+        """A delivery comes; the call for a worker may be interrupted before it is noted."""
+        self._call(self.inbox.put(delivery(self._data.draw(st.sampled_from(["a", "b", None])))), noted=noted)
+
+    def lost(self) -> None:
+        self.put(noted=False)
+
+    def take(self) -> None:
+        if self.coming:
+            self._take(self._some(self.coming))
+
+    def again(self) -> None:
+        if self.back:
+            self._take(self._some(self.back))
+
+    def _take(self, worker: Call) -> None:
+        item, another = self.inbox.take(worker)
+        if item is not None:
+            self.running.append((item, worker))
+        self._call(another)
+
+    def done(self) -> None:
+        if self.running:
+            item, worker = self._some(self.running)
+            self.inbox.done(item)
+            self.back.append(worker)
+
+    def turn(self) -> None:
+        if self.back:
+            self._some(self.back)
+            self.inbox.worker_gone()
+            self._call(self.inbox.wants_worker())
+
+
+@given(
+    st.integers(1, 8),
+    st.lists(st.sampled_from(["put", "lost", "take", "done", "again", "turn"]), max_size=100),
+    st.data(),
+)
 def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> None:
-    """However deliveries and workers come and go: when something may start, a worker is on its way."""
-    inbox, running = opened(concurrency), list[Any]()
-    coming = back = 0  # workers that were wanted, and those that have settled their delivery
-    key = st.sampled_from(["a", "b", None])
-
-    def take(*, first: bool) -> int:
-        item, another = inbox.take(first=first)
-        running.extend([item] if item is not None else [])
-        return int(another)
-
-    def step_of(step: str) -> None:
-        nonlocal coming, back
-        if step == "put":
-            coming += inbox.put(delivery(data.draw(key)))
-        elif step == "take" and coming:
-            coming += take(first=True) - 1
-        elif step == "done" and running:
-            inbox.done(running.pop(data.draw(st.integers(0, len(running) - 1))))
-            back += 1
-        elif step == "back" and back:
-            back -= 1
-            coming += take(first=False)
-        elif step == "turn" and back:
-            back -= 1
-            inbox.worker_gone(came=True)
-            coming += inbox.wants_worker()
-
+    """However deliveries and workers come and go, and calls are not noted: when something may start, one is coming."""
+    traffic = Traffic(concurrency, data)
     for step in steps:
-        step_of(step)
-        assert len(running) + coming + back <= concurrency
-        assert coming <= 1, "one after the other"
-    while coming or back or running:
-        step_of("take" if coming else "done" if running else "back")
-    assert inbox.in_flight == 0
+        getattr(traffic, step)()
+        assert len(traffic.running) + len(traffic.back) <= concurrency
+        assert "lost" in steps or len(traffic.coming) <= 1, "one after the other"
+    while traffic.coming or traffic.back or traffic.running:
+        for step in ("take", "done", "again"):
+            getattr(traffic, step)()
+    assert traffic.inbox.in_flight == 0
 
 
 def test_throttle() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aspyx_event import ConfigurationError, LifecycleError, LocalProvider, Outcome, ProviderState, SendRejected
+from aspyx_event.delivery.calls import Call
 from aspyx_event.delivery.inbox import Inbox
 from tests.unit.delivery.events import Placed, Shipped, listening
 from tests.unit.fake_provider import FakeDelivery, FakeProvider, refused
@@ -222,7 +223,8 @@ def test_an_inbox_that_is_held() -> None:
     inbox.open()
     first, second, third = delivery("k"), delivery("k"), delivery("k")
     assert inbox.put(first)
-    running, _ = inbox.take()
+    call = Call()
+    running, _ = inbox.take(call)
     assert running is not None
     inbox.put(second)
     assert inbox.hold() == 1
@@ -233,6 +235,6 @@ def test_an_inbox_that_is_held() -> None:
     assert inbox.in_flight == 0
     assert inbox.go_on()
     assert not inbox.go_on()
-    inbox.worker_gone(came=True)
+    inbox.worker_gone()
     assert inbox.put(third)
-    assert inbox.take()[0] is not None
+    assert inbox.take(Call())[0] is not None

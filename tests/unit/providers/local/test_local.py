@@ -23,7 +23,7 @@ from aspyx_event import (
 )
 from aspyx_event.providers.local import bus as bus_module
 from aspyx_event.providers.local import provider as provider_module
-from aspyx_event.providers.local.bus import Bus, Consumer, Message, Queue
+from aspyx_event.providers.local.bus import Bus, Held, Message, Queue
 from tests.unit.support import DEADLINE, Collected
 
 EVENT = EventDescriptor("Placed", int, durable=True)
@@ -289,10 +289,10 @@ def test_an_interrupted_sender(error: BaseException) -> None:
     bus.declare("Placed::billing")
     answers: list[BaseException] = [error]
 
-    def receive(_queue: Queue, _consumer: Consumer, received: Message) -> None:
+    def receive(held: Held) -> None:
         if answers:
             raise answers.pop()
-        seen(received.body)
+        seen(held.message.body)
 
     bus.consume("Placed::billing", receive, credit=10)
     with pytest.raises(type(error)):
@@ -304,9 +304,9 @@ def test_an_interrupted_sender(error: BaseException) -> None:
 @given(st.lists(st.tuples(st.sampled_from(["put", "accept", "release", "credit"]), st.integers(0, 9)), max_size=60))
 def test_nothing_is_lost_or_doubled(steps: list[tuple[str, int]]) -> None:
     """However messages are put, accepted and released: each is waiting, held, or accepted, and exactly once."""
-    bus, held, accepted = Bus(), list[tuple[Queue, Consumer, Message]](), list[bytes]()
+    bus, held, accepted = Bus(), list[Held](), list[bytes]()
     bus.declare("q::q")
-    consumer = bus.consume("q::q", lambda queue, consumer, message: held.append((queue, consumer, message)), credit=2)
+    consumer = bus.consume("q::q", held.append, credit=2)
     number = 0
     for step, choice in steps:
         if step == "put":
@@ -315,13 +315,16 @@ def test_nothing_is_lost_or_doubled(steps: list[tuple[str, int]]) -> None:
         elif step == "credit":
             bus.change(consumer, credit=choice)
         elif held:
-            queue, owner, taken = held.pop(choice % len(held))
+            taken = held.pop(choice % len(held))
             if step == "accept":
-                accepted.append(taken.body)
-            bus.settle(owner, queue, taken, back=step == "release")
-    everywhere = accepted + [taken.body for _, _, taken in held] + [waiting.body for waiting in bus.browse("q::q")]
+                accepted.append(taken.message.body)
+            bus.settle(taken, back=step == "release")
+            bus.settle(taken, back=True)  # changes nothing
+    everywhere = accepted + [taken.message.body for taken in held] + [waiting.body for waiting in bus.browse("q::q")]
     assert sorted(everywhere) == sorted(b"%d" % n for n in range(number))
-    assert consumer.unsettled == len(held)
+    assert len(consumer.held) == len(held)
+    waiting_in_order = [waiting.number for waiting in bus.browse("q::q")]
+    assert waiting_in_order == sorted(waiting_in_order)
 
 
 def test_confirmations_do_not_share_what_becomes_of_them(provider: LocalProvider) -> None:
