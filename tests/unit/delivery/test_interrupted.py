@@ -7,7 +7,7 @@ import threading
 from linecache import getline
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Callable
 
 import aspyx_event
 from tests.unit.delivery.events import Placed, listening
@@ -22,6 +22,16 @@ class CtrlC:
     def __init__(self, point: int) -> None:
         self._left = point
         self.came, self.where = False, ""
+
+    def during(self, call: Callable[[], None]) -> None:
+        """Call, and interrupt it."""
+        sys.settrace(self)
+        try:
+            call()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(_OURS) or frame.f_code.co_name == "__del__":
@@ -38,6 +48,14 @@ class CtrlC:
         return self
 
 
+def _in_a_thread(call: Callable[[], None]) -> None:
+    """Not in this one: an exception that a trace function raises may leave a thread with another one, half handled."""
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+
+
 def interrupted(point: int) -> bool:
     """Interrupt one send at a line, and see how things are afterwards. False: it has fewer lines."""
     handled, third, ctrl_c = Collected[int](), threading.Event(), CtrlC(point)
@@ -50,14 +68,7 @@ def interrupted(point: int) -> bool:
     with managed(listening(on, concurrency=2)) as manager:
         manager.send_event(Placed(1))
         handled.wait(1)
-        before = sys.gettrace()
-        sys.settrace(ctrl_c)
-        try:
-            manager.send_event(Placed(2))
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(before)
+        _in_a_thread(lambda: ctrl_c.during(lambda: manager.send_event(Placed(2))))
         other = threading.Thread(target=manager.send_event, args=(Placed(3),), daemon=True)
         other.start()
         other.join(DEADLINE)
