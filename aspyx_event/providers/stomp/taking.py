@@ -13,7 +13,7 @@ from aspyx_event.providers.stomp.publisher import Publisher
 from aspyx_event.providers.stomp.session import Session, Sessions
 from aspyx_event.timing import Deadline
 
-_PATIENCE = 2.0
+_PATIENCE, _PATIENCE_WHERE_IT_IS = 2.0, 5.0
 _SCAN_AHEAD = 1000
 _GOODBYE = 5.0
 
@@ -68,20 +68,22 @@ def take(
     Where brokers cannot select, everything before it is taken too, and goes back when it is settled.
     """
     selector = dialect.take_selector(event_id)
-    if selector and dialect.holds(sessions, queue, event_id, deadline) is False:
+    held = dialect.holds(sessions, queue, event_id, deadline) if selector else None
+    if held is False:
         return None
+    patience = _PATIENCE_WHERE_IT_IS if held else _PATIENCE
     source = dialect.source(queue)
     flow = dialect.flow(1 if selector else _SCAN_AHEAD)
     session = sessions.open(deadline)
     taken = None
     try:
         session.subscribe(source.destination, {**source.headers, **selector, **flow})
-        message = session.next(_PATIENCE)
+        message = session.next(patience)
         while message is not None:
             if dialect.read(*message).id == event_id:
                 taken = TakenDelivery(session, message, dialect=dialect, publisher=publisher)
                 return taken
-            message = session.next(_PATIENCE)
+            message = session.next(patience)
         return None
     finally:
         if taken is None:
