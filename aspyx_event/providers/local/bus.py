@@ -12,82 +12,13 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Callable, Optional
 
 from aspyx_event.exceptions import ConfigurationError
+from aspyx_event.providers.local.queues import Consumer, Held, Message, Queue
 from aspyx_event.providers.naming import split_queue_name
-from aspyx_event.timing import SYSTEM_CLOCK, Clock, Scheduler, Timer
-
-
-@dataclass
-class Message:
-    """What lies in a queue."""
-
-    body: bytes
-    headers: dict[str, str]
-    content_type: Optional[str]
-    durable: bool
-    native_id: str
-    expires_at: Optional[float] = None
-    number: int = 0
-    """Its place among the others: given by the bus."""
-
-
-class Held:
-    """A message that was taken from its queue for a consumer, until it is settled."""
-
-    __slots__ = ("consumer", "message", "queue")
-
-    def __init__(self, queue: Queue, consumer: Consumer, message: Message) -> None:
-        self.queue = queue
-        self.consumer = consumer
-        self.message = message
-
-    @property
-    def unsettled(self) -> bool:
-        """Whether the consumer still has it."""
-        return self in self.consumer.held
-
-
-class Consumer:
-    """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that."""
-
-    def __init__(self, queue: Queue, receive: Callable[[Held], None], credit: int) -> None:
-        self.queue = queue
-        self.receive = receive
-        self.credit = credit
-        self.held: dict[Held, None] = {}
-        self.paused = False
-        self.open = True
-        self.handing = threading.RLock()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it takes another message now."""
-        return self.open and not self.paused and len(self.held) < self.credit
-
-
-class Queue:
-    """A queue; ``linger`` says how many seconds it stays without a consumer, None for ever."""
-
-    def __init__(self, name: str, linger: Optional[float]) -> None:
-        self.name = name
-        self.linger = linger
-        self.messages: deque[Message] = deque()
-        self.consumers: deque[Consumer] = deque()
-        self.reaper: Optional[Timer] = None
-        self.active = False
-        """Whether the bus is going to look for a consumer."""
-
-    def next_consumer(self) -> Consumer | None:
-        """The next in turn that is ready."""
-        for _ in range(len(self.consumers)):
-            consumer = self.consumers[0]
-            self.consumers.rotate(-1)
-            if consumer.ready:
-                return consumer
-        return None
+from aspyx_event.timing import SYSTEM_CLOCK, Clock, Scheduler
 
 
 class Bus:
@@ -249,7 +180,7 @@ class Bus:
             if held.consumer.held.pop(held, self) is self:
                 return
             if back:
-                _put_back(queue, held.message)
+                queue.put_back(held.message)
             if not queue.messages:
                 return
             self._activate(queue)
@@ -323,7 +254,7 @@ class Bus:
                 return
             held, self._under_way, self._pumper = self._under_way, None, None
             if held is not None and held.consumer.held.pop(held, self) is not self:
-                _put_back(held.queue, held.message)
+                held.queue.put_back(held.message)
                 self._activate(held.queue)
 
     def _reap_later(self, queue: Queue) -> None:
@@ -336,18 +267,6 @@ class Bus:
                 del self._queues[queue.name]
                 event, own = split_queue_name(queue.name)
                 self._by_event.get(event, {}).pop(own, None)
-
-
-def _put_back(queue: Queue, message: Message) -> None:
-    """Before what came after it, which is nearly always at the head."""
-    place = 0
-    for other in queue.messages:
-        if other.number >= message.number:
-            if other is message:
-                return  # the removal was interrupted
-            break
-        place += 1
-    queue.messages.insert(place, message)
 
 
 _shared: dict[str, Bus] = {}

@@ -23,7 +23,8 @@ from aspyx_event.provider import (
     Subscription,
     Target,
 )
-from aspyx_event.providers.local.bus import Bus, Consumer, Held, Message, Queue, shared_bus
+from aspyx_event.providers.local.bus import Bus, shared_bus
+from aspyx_event.providers.local.queues import Consumer, Held, Message, Queue
 from aspyx_event.providers.naming import DEFAULT_SERVER_NAME, Naming
 from aspyx_event.timing import SYSTEM_CLOCK, Clock
 from aspyx_event.topology import DEAD_LETTERS, MISSING, QUEUE, Difference, Resource, Topology, merged
@@ -224,9 +225,7 @@ class LocalDelivery(Delivery):
         if plain:
             self._bus.declare(destination)
         self._bus.put(destination, copy, delay)
-        confirmation: Confirmation[None] = Confirmation()
-        confirmation.set_result(None)
-        return confirmation
+        return _CONFIRMED
 
 
 class LocalSubscription(Subscription):

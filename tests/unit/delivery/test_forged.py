@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aspyx_event import ConfigurationError, Envelope, LocalProvider, Outcome
 from aspyx_event.envelope import shown
-from aspyx_event.providers.local.bus import Message
+from aspyx_event.providers.local.queues import Message
 from tests.unit.delivery.events import Placed, Shipped, listening
 from tests.unit.support import Collected, managed
 

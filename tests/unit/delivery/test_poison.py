@@ -220,7 +220,7 @@ def test_foreign_message_in_the_error_queue() -> None:
     """A message of somebody else in the error queue is listed with what it has."""
     provider = LocalProvider()
     with managed(provider=provider) as manager:
-        from aspyx_event.providers.local.bus import Message
+        from aspyx_event.providers.local.queues import Message
 
         provider.bus.put("error", Message(b"x", {"ev_error_attempts": "many"}, None, True, native_id="n"))
         [letter] = manager.dead_letters()

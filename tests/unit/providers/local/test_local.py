@@ -23,7 +23,8 @@ from aspyx_event import (
 )
 from aspyx_event.providers.local import bus as bus_module
 from aspyx_event.providers.local import provider as provider_module
-from aspyx_event.providers.local.bus import Bus, Held, Message, Queue
+from aspyx_event.providers.local.bus import Bus
+from aspyx_event.providers.local.queues import Held, Message, Queue
 from tests.unit.support import DEADLINE, Collected
 
 EVENT = EventDescriptor("Placed", int, durable=True)
