@@ -46,7 +46,8 @@ class EventManager:
     exception_manager: sees every failed attempt, decode failure and background connection failure.
     registry: the events, listeners and pipelines; by default an empty one, to be filled at ``manager.registry``.
     retry: the policy for listeners and events that have none of their own.
-    workers: threads for listeners, by default min(32, cpu count + 4).
+    workers: threads for listeners, by default min(32, cpu count + 4). While listeners only compute, one of them works
+        alone, because Python runs one thread at a time; the others are there when a listener waits for something.
     max_message_size: the largest body in bytes, in both directions, by default 4 MiB.
     strict: True makes an error of what is otherwise one WARNING at start: options the provider cannot honour, and
     broker settings that endanger what was declared.

@@ -70,7 +70,7 @@ class DispatcherSettings:
 
 
 class Dispatcher:
-    """One executor, one loop, one timer thread for all listeners. Single use: made by start, done by stop."""
+    """One executor, loop, timer and lookout thread for all listeners. Single use: made by start, done by stop."""
 
     def __init__(
         self,
@@ -126,6 +126,7 @@ class Dispatcher:
             policy=policy_of(listener, self._settings.policy),
             exceptions=self._settings.exceptions,
             submit=self._turns.submit,
+            goes_on=self._turns.goes_on,
             scheduler=self._scheduler,
             stopping=self._stopping,
             settled=self._notify,
@@ -145,6 +146,7 @@ class Dispatcher:
     def open(self) -> None:
         """Start to handle: the manager runs, so listeners may send."""
         if self._workers:
+            self._turns.open()
             self._watch()
         for worker in self.workers:
             worker.open()
@@ -200,6 +202,7 @@ class Dispatcher:
             worker.log.close()
         self._scheduler.close(last_steps(deadline))
         abandoned_threads.add(self.loop.stop(last_steps(deadline)))
+        self._turns.close(last_steps(deadline))
         self._executor.shutdown(wait=False, cancel_futures=True)
         end = Deadline(0.25 if abandoned else last_steps(deadline))  # a cancelled coroutine's worker ends in a moment
         for thread in tuple(self._threads):  # shutdown(wait=True) would wait for ever for an observer that blocks

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.calls import Call, pending
+from aspyx_event.delivery.lookout import Lookout
 
 logger = logging.getLogger(__name__)
 
@@ -23,24 +24,38 @@ class Turns:
     task of the executor serves a burst of turns. A task for each of them would cost 7 us, and wake a thread besides;
     with 500 listeners nearly every event is a turn.
 
+    Not all threads run where they would only get into each other's way: see Lookout.
+
     threads: how many the executor has. started(future): hears of each task that is given to the executor.
     """
 
     def __init__(self, executor: ThreadPoolExecutor, threads: int, started: Callable[[Future[Any]], None]) -> None:
         self._executor = executor
-        self._threads = threads
+        self._limit = threads
         self._started = started
         self._lock = threading.Lock()
         self._waiting: deque[Turn] = deque()
         self._running = 0
         self._called: Optional[Call] = None
         """The latest call for a thread: who comes calls the next one."""
+        self._lookout = Lookout(threads, crowded=self._crowded, allow=self._allow)
+
+    def open(self) -> None:
+        """Start to look how many threads are good."""
+        self._lookout.open()
+
+    def close(self, timeout: float | None) -> None:
+        """Look no more; the executor is its owner's business."""
+        self._lookout.close(timeout)
 
     def submit(self, turn: Turn) -> None:
         """Call ``turn`` when its time has come. Raises RuntimeError when the executor takes nothing any more."""
         with self._lock:
             self._waiting.append(turn)
             wanted = self._wanted()
+            crowded = self._running > 0
+        if crowded and self._lookout.resting:
+            self._lookout.notice()
         if not wanted:
             return
         try:
@@ -53,13 +68,30 @@ class Turns:
 
     def wake(self) -> None:
         """Call a thread if one is needed and none was called: for what an interruption may have left behind."""
+        self._lookout.notice()
         with self._lock:
             wanted = self._wanted()
         if wanted:
             self._call()
 
+    def goes_on(self) -> bool:
+        """For a turn, after each delivery: whether it may take the next one, too."""
+        self._lookout.handled()
+        return self._running <= self._limit
+
+    def _allow(self, threads: int) -> None:
+        with self._lock:
+            self._limit = threads
+            wanted = self._wanted()
+        if wanted:
+            self._call_another()
+
+    def _crowded(self) -> bool:
+        with self._lock:
+            return bool(self._waiting) or self._running > 1
+
     def _wanted(self) -> bool:
-        return bool(self._waiting) and self._running < self._threads and not pending(self._called)
+        return bool(self._waiting) and self._running < self._limit and not pending(self._called)
 
     def _call(self) -> None:
         call = Call()
@@ -73,7 +105,7 @@ class Turns:
             self._running += 1
         while True:
             with self._lock:
-                if not self._waiting:
+                if not self._waiting or self._running > self._limit:
                     self._running -= 1
                     return
                 turn = self._waiting.popleft()

@@ -58,6 +58,7 @@ class ListenerWorker:
         policy: RetryPolicy,
         exceptions: ExceptionManager,
         submit: Callable[[Callable[[], None]], None],
+        goes_on: Callable[[], bool],
         scheduler: Scheduler,
         stopping: threading.Event,
         settled: Callable[[], None],
@@ -77,6 +78,7 @@ class ListenerWorker:
         self._policy = policy
         self._exceptions = exceptions
         self._submit = submit
+        self._goes_on = goes_on
         self._scheduler = scheduler
         self._stopping = stopping
         self._settled = settled
@@ -173,6 +175,8 @@ class ListenerWorker:
                 if item is None:
                     return
                 self._process(item)
+                if not self._goes_on():
+                    break
         except BaseException:
             logger.exception("listener %s: a worker's turn failed", self.listener.name)
         if call.answered:

@@ -1,0 +1,160 @@
+"""The lookout: one thread where that handles more, all of them where listeners wait, and no stall in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from aspyx_event.delivery import lookout as lookout_module
+from aspyx_event.delivery.lookout import QUICK, Lookout
+from aspyx_event.delivery.turns import Turns
+from tests.unit.delivery.events import Placed, listening
+from tests.unit.support import DEADLINE, Collected, Gate, managed
+
+MOST = 6
+
+
+class Told(Lookout):
+    """A lookout that is told how many deliveries a second are handled, with one thread and with all."""
+
+    def __init__(self, *, one: float, all: float) -> None:
+        self.allowed = Collected[int]()
+        self.crowd = threading.Event()
+        self.crowd.set()
+        super().__init__(MOST, crowded=self.crowd.is_set, allow=self.allowed)
+        self.one = one
+        self.all = all
+
+    def _rate(self, seconds: float) -> float:
+        super()._rate(seconds)
+        return self.one if self._alone else self.all
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(lookout_module, "SOON", 0.001)
+    made: list[Told] = []
+
+    def make(one: float, all: float) -> Told:
+        made.append(Told(one=one, all=all))
+        made[-1]._thread.start()
+        return made[-1]
+
+    yield make
+    for lookout in made:
+        lookout.close(DEADLINE)
+
+
+def test_one_thread_that_handles_more_stays(told: Any) -> None:
+    """Listeners that only compute: one thread is tried and stays, also after all were tried again."""
+    lookout = told(9000, 6000)
+    assert lookout.allowed.wait(5)[:5] == [1, MOST, 1, MOST, 1]
+
+
+def test_all_stay_where_they_handle_more(told: Any) -> None:
+    """Listeners that wait: one thread is tried and given up each time."""
+    lookout = told(2000, 6000)
+    assert lookout.allowed.wait(4)[:4] == [1, MOST, 1, MOST]
+    lookout.crowd.clear()
+    lookout.close(DEADLINE)
+    assert lookout.allowed.items[-1] == MOST
+
+
+def test_a_little_more_changes_nothing(told: Any) -> None:
+    """What is hardly better than before is not worth a change."""
+    lookout = told(6300, 6000)
+    assert lookout.allowed.wait(4)[:4] == [1, MOST, 1, MOST]
+
+
+def test_all_come_back_when_one_is_not_enough_any_more(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that suddenly waits brings all threads back at once, without a trial."""
+    monkeypatch.setattr(lookout_module, "SOON", 1000.0)
+    lookout = told(9000, 6000)
+    assert lookout.allowed.wait(1) == [1]
+    lookout.one = 100
+    assert lookout.allowed.wait(2) == [1, MOST]
+
+
+def test_slow_listeners_are_left_alone(told: Any) -> None:
+    """Below so many deliveries a second nothing is tried: it would only make events wait."""
+    looked = Collected[float]()
+    lookout = told(QUICK * 9, QUICK - 1)
+    measure = lookout._rate
+    lookout._rate = lambda seconds: looked(seconds) or measure(seconds)
+    looked.wait(5)
+    assert lookout.allowed.items == []
+
+
+def test_it_rests_while_there_is_no_crowd(told: Any) -> None:
+    """Without a crowd it sleeps until it is told; what crowds it then is looked after."""
+    lookout = told(9000, 6000)
+    lookout.allowed.wait(1)
+    lookout.crowd.clear()
+    while not lookout.resting:
+        threading.Event().wait(0.001)
+    before = len(lookout.allowed.items)
+    lookout.crowd.set()
+    lookout.notice()
+    lookout.allowed.wait(before + 1)
+
+
+def test_a_lookout_that_fails(told: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of its own is logged, and all threads run."""
+    lookout = told(9000, 6000)
+    lookout.allowed.wait(1)
+    lookout._rate = lambda _seconds: 1 / 0
+    lookout._thread.join(DEADLINE)
+    assert not lookout._thread.is_alive()
+    assert lookout.allowed.items[-1] == MOST
+    assert "all of them run" in caplog.text
+
+
+def test_turns_run_one_at_a_time_when_told_so() -> None:
+    """Threads beyond the allowed ones leave after their turn; the rest follows on the one that stays, or on all."""
+    with ThreadPoolExecutor(2) as executor:
+        turns = Turns(executor, 2, Collected[Future[Any]]())
+        one, two, three, last = Gate(), Gate(), Gate(), Gate()
+        turns.submit(one.hold)
+        turns.submit(two.hold)
+        one.wait_reached()
+        two.wait_reached()
+        turns._allow(1)
+        assert not turns.goes_on()
+        turns.submit(three.hold)
+        turns.submit(last.hold)
+        one.open()
+        two.open()
+        three.wait_reached()
+        assert turns.goes_on()
+        assert not last.reached.wait(0.05)
+        turns._allow(2)
+        last.wait_reached()
+        three.open()
+        last.open()
+
+
+def test_a_listener_that_suddenly_blocks_holds_up_nobody() -> None:
+    """While one thread runs, a listener that blocks has the others wait for a few looks, and not for its end."""
+    gate, seen = Gate(), Collected[int]()
+
+    def on(event: Placed) -> None:
+        if event.number == 1:
+            gate.hold()
+        seen(event.number)
+
+    with managed(listening(on), workers=2) as manager:
+        assert manager._dispatcher is not None
+        lookout = manager._dispatcher._turns._lookout
+        lookout._least = 1e9
+        lookout._next_trial = float("inf")
+        lookout._run_alone(True)
+        manager.send_event(Placed(1))
+        gate.wait_reached()
+        manager.send_event(Placed(2))
+        assert seen.wait(1) == [2]
+        gate.open()
+        assert seen.wait(2) == [2, 1]
