@@ -1,19 +1,26 @@
 """A message bus in memory: addresses, queues, competing consumers with credit, delays.
 
-One lock guards it all. Callbacks run without that lock, in the thread that caused them, in queue order: whoever finds
-the bus quiet hands deliveries over until nothing can be handed over any more, on behalf of everybody. When Ctrl-C ends
-that in the middle, the message under way goes back to its place, and the next one who comes goes on.
+Callbacks run in the thread that caused them, in queue order: whoever finds a queue quiet hands over until nothing can
+be handed over any more, on behalf of everybody. When Ctrl-C ends that in the middle, the message under way goes back to
+its place, and the next one who comes goes on.
+
+One lock guards it all, but for what happens to each event: a message is appended, and one that is done with leaves its
+consumer, without it. A lock that two threads want for every event makes them wait every time, and that costs two
+switches (``docs/decisions/18-nobody-waits-for-a-lock.rst``). Both rely upon the order of things that the interpreter's
+lock gives: who changes something looks afterwards whether somebody has to know, and who stops says so before looking a
+last time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import ConfigurationError
 from aspyx_event.providers.local.queues import Consumer, Held, Message, Queue
@@ -30,14 +37,14 @@ class Bus:
         self._lock = threading.RLock()
         self._queues: dict[str, Queue] = {}
         self._by_event: dict[str, dict[str, Queue]] = {}
+        self._routes: dict[str, tuple[Queue, ...]] = {}
+        """The queues of each event; read without the lock."""
         self._delayed: list[tuple[float, int, str, Message]] = []
         self._order = itertools.count()
         self._users = 0
         self._scheduler: Optional[Scheduler] = None
-        self._active: deque[Queue] = deque()
-        self._pumper: Optional[int] = None
-        """The thread that hands messages over."""
-        self._under_way: Optional[Held] = None
+        self._left: deque[Queue] = deque()
+        """Where an interruption has left something to do."""
 
     # -- use
 
@@ -80,6 +87,7 @@ class Bus:
             queue = self._queues[name] = Queue(name, linger)
             if event:
                 self._by_event.setdefault(event, {})[own] = queue
+                self._routes[event] = tuple(self._by_event[event].values())
             return queue
 
     def consumers_of(self, name: str) -> int:
@@ -102,31 +110,37 @@ class Bus:
 
     def publish(self, event: str, message: Message, delay: float = 0) -> None:
         """A copy to every queue of an event; nobody's loss when there is none."""
-        with self._lock:
-            queues = self._by_event.get(event, {}).values()
-            if delay > 0:
+        queues = self._routes.get(event, ())
+        if delay > 0:
+            with self._lock:
                 for queue in queues:
                     self._put_later(queue.name, message, delay)
-                return
-            message.number = next(self._order)
-            for queue in queues:
-                queue.messages.append(message)
-                self._activate(queue)
-        self._pump()
+            return
+        self._append(queues, message)
 
     def put(self, name: str, message: Message, delay: float = 0) -> None:
         """To one queue, at its end, now or later. A queue that is gone by then takes the message with it."""
-        with self._lock:
-            if delay > 0:
+        if delay > 0:
+            with self._lock:
                 self._put_later(name, message, delay)
-                return
-            queue = self._queues.get(name)
-            if queue is None:
-                return
-            message.number = next(self._order)
-            queue.messages.append(message)
-            self._activate(queue)
-        self._pump()
+            return
+        queue = self._queues.get(name)
+        if queue is not None:
+            self._append((queue,), message)
+
+    def _append(self, queues: Sequence[Queue], message: Message) -> None:
+        message.number = next(self._order)
+        try:
+            for queue in queues:
+                queue.messages.append(message)
+            for queue in queues:
+                if not queue.full:
+                    self._pump(queue)
+        except BaseException:  # Ctrl-C in a sender's thread: no queue must stand still
+            self._left.extend(queues)
+            raise
+        if self._left:
+            self._go_on()
 
     def _put_later(self, name: str, message: Message, delay: float) -> None:
         heapq.heappush(self._delayed, (self.clock.monotonic() + delay, next(self._order), name, message))
@@ -143,17 +157,19 @@ class Bus:
 
     # -- receiving
 
-    def consume(self, name: str, receive: Callable[[Held], None], credit: int) -> Consumer:
-        """Read a declared queue."""
+    def consume(
+        self, name: str, receive: Callable[[Any], None], credit: int, *, hold: Callable[..., Held] = Held
+    ) -> Consumer:
+        """Read a declared queue. ``receive`` is called with what ``hold`` makes."""
         with self._lock:
             queue = self._queues[name]
             if queue.reaper is not None:
                 queue.reaper.cancel()
                 queue.reaper = None
-            consumer = Consumer(queue, receive, credit)
+            consumer = Consumer(queue, receive, credit, hold=hold)
             queue.consumers.append(consumer)
-            self._activate(queue)
-        self._pump()
+            queue.full = False
+        self._pump(queue)
         return consumer
 
     def close(self, consumer: Consumer) -> None:
@@ -170,92 +186,102 @@ class Bus:
         with self._lock:
             consumer.credit = consumer.credit if credit is None else credit
             consumer.paused = consumer.paused if paused is None else paused
-            self._activate(consumer.queue)
-        self._pump()
+            consumer.queue.full = False
+        self._pump(consumer.queue)
 
     def settle(self, held: Held, *, back: bool) -> None:
         """A message is done with, or goes ``back`` to its place in its queue. Only the first time counts."""
         queue = held.queue
-        with self._lock:
-            if held.consumer.held.pop(held, self) is self:
-                return
-            if back:
+        if back:
+            with self._lock:
+                if held.consumer.held.pop(held, self) is self:
+                    return
                 queue.put_back(held.message)
-            if not queue.messages:
-                return
-            self._activate(queue)
-        self._pump()
+        elif held.consumer.held.pop(held, self) is self:
+            return
+        queue.full = False  # before the look at what waits: who appends looks the other way round
+        if queue.messages:
+            self._pump(queue)
 
     def browse(self, name: str) -> Iterator[Message]:
         """What waits in a queue now."""
         with self._lock:
             return iter(list(self._queues[name].messages) if name in self._queues else [])
 
-    def take(self, name: str, wanted: Callable[[Message], bool], consumer: Consumer) -> Held | None:
-        """Remove the first message that is wanted; it must be settled."""
+    def take(self, name: str, wanted: Callable[[Message], bool], consumer: Consumer) -> Any:
+        """Remove the first message that is wanted, and answer what the consumer's ``hold`` makes of it: it must be
+        settled. None: there is none."""
         with self._lock:
             queue = self._queues.get(name)
-            message = next(filter(wanted, queue.messages), None) if queue else None
+            message = next(filter(wanted, list(queue.messages)), None) if queue else None
             if queue is None or message is None:
                 return None
-            held = Held(queue, consumer, message)
+            held = consumer.hold(queue, consumer, message)
             consumer.held[held] = None
             queue.messages.remove(message)
             return held
 
-    def _activate(self, queue: Queue) -> None:
-        if not queue.active:
-            self._active.append(queue)
-            queue.active = True
-
-    def _pump(self) -> None:
+    def _pump(self, queue: Queue) -> None:
         """Hand over until nothing can be handed over any more, unless another thread is at it: that one looks again
-        before it leaves."""
+        when it has stopped."""
         try:
-            held = self._next(first=True)
-            while held is not None:
-                self._hand_over(held)
-                held = self._next(first=False)
-        except BaseException:  # Ctrl-C in a sender's thread: the bus must not stand still, nor the message be lost
-            self._give_up()
+            while queue.messages and not queue.full and queue.pumper is None:
+                held = self._next(queue)
+                if held is not None:
+                    self._hand_over(held)
+                    queue.under_way = None
+                    queue.pumper = None
+        except BaseException:  # Ctrl-C in a sender's thread: the queue must not stand still, nor the message be lost
+            self._give_up(queue)
             raise
 
-    def _next(self, *, first: bool) -> Held | None:
+    def _next(self, queue: Queue) -> Held | None:
+        """Take a message for the next consumer. This thread is the queue's pumper then."""
         with self._lock:
-            if first and self._pumper is not None:
+            if queue.pumper is not None or not queue.messages:
                 return None
-            while self._active:
-                queue = self._active[0]
-                consumer = queue.next_consumer() if queue.messages else None
-                if consumer is None:
-                    queue.active = False
-                    self._active.popleft()
-                    continue
-                self._active.rotate(-1)  # queues take turns
-                held = Held(queue, consumer, queue.messages[0])
-                self._under_way, self._pumper = held, threading.get_ident()
-                consumer.held[held] = None
-                queue.messages.popleft()
-                return held
-            self._under_way = self._pumper = None
-            return None
+            consumer = queue.next_consumer() or self._room(queue)
+            if consumer is None:
+                return None
+            queue.pumper = threading.get_ident()
+            held = queue.under_way = consumer.hold(queue, consumer, queue.messages[0])
+            consumer.held[held] = None
+            queue.messages.popleft()
+            if not consumer.ready:
+                self._room(queue)  # said at once, so that nobody tries in vain
+            return held
+
+    @staticmethod
+    def _room(queue: Queue) -> Consumer | None:
+        """Look once more for a consumer that takes something: one may have settled since, without the lock."""
+        queue.full = True
+        consumer = queue.next_consumer()
+        if consumer is not None:
+            queue.full = False
+        return consumer
 
     def _hand_over(self, held: Held) -> None:
-        with held.consumer.handing:
-            if held.consumer.open:
-                held.consumer.receive(held)
+        consumer = held.consumer
+        with consumer.handing:
+            if consumer.open:
+                consumer.receive(held)
                 return
         self.settle(held, back=True)
 
-    def _give_up(self) -> None:
+    def _give_up(self, queue: Queue) -> None:
         """What was under way goes back. Where it had arrived by then, it is not the receiver's any more."""
         with self._lock:
-            if self._pumper != threading.get_ident():
-                return
-            held, self._under_way, self._pumper = self._under_way, None, None
-            if held is not None and held.consumer.held.pop(held, self) is not self:
-                held.queue.put_back(held.message)
-                self._activate(held.queue)
+            if queue.pumper == threading.get_ident():
+                held, queue.under_way, queue.pumper = queue.under_way, None, None
+                if held is not None and held.consumer.held.pop(held, self) is not self:
+                    queue.put_back(held.message)
+            queue.full = False
+        self._left.append(queue)
+
+    def _go_on(self) -> None:
+        with contextlib.suppress(IndexError):  # others take from there, too
+            while self._left:
+                self._pump(self._left.popleft())
 
     def _reap_later(self, queue: Queue) -> None:
         if queue.linger is not None and not queue.consumers and self._scheduler is not None:
@@ -266,7 +292,8 @@ class Bus:
             if not queue.consumers and self._queues.get(queue.name) is queue:
                 del self._queues[queue.name]
                 event, own = split_queue_name(queue.name)
-                self._by_event.get(event, {}).pop(own, None)
+                if self._by_event.get(event, {}).pop(own, None) is not None:
+                    self._routes[event] = tuple(self._by_event[event].values())
 
 
 _shared: dict[str, Bus] = {}

@@ -6,6 +6,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Callable
 
 from aspyx_event.envelope import CE_ID, Envelope
@@ -57,7 +58,8 @@ class LocalProvider(Provider):
         self._lock = threading.Lock()
         self._starts = 0
         self._consumers: list[Consumer] = []
-        self._taker = Consumer(Queue("", None), lambda _held: None, credit=0)
+        self._hold = partial(LocalDelivery, self.bus)
+        self._taker = Consumer(Queue("", None), lambda _held: None, credit=0, hold=self._hold)
         """Has what ``take`` took; nothing is handed over to it."""
 
     @property
@@ -147,8 +149,7 @@ class LocalProvider(Provider):
             queue = next(q for n in itertools.count(2) if not self.bus.consumers_of(q := f"{queue}.{n}"))
             self.bus.declare(queue, _linger(listener))
 
-        bus = self.bus
-        consumer = bus.consume(queue, lambda held: on_delivery(LocalDelivery(bus, held)), credit)
+        consumer = self.bus.consume(queue, on_delivery, credit, hold=self._hold)
         self._consumers = [*(other for other in self._consumers if other.open), consumer]
         return LocalSubscription(self.bus, consumer)
 
@@ -158,10 +159,10 @@ class LocalProvider(Provider):
 
     def take(self, queue: str, event_id: str, *, timeout: float) -> Delivery | None:  # noqa: ARG002
         """See Provider."""
-        held = self.bus.take(
+        found: LocalDelivery | None = self.bus.take(
             queue, lambda message: (message.headers.get(CE_ID) or message.native_id) == event_id, self._taker
         )
-        return None if held is None else LocalDelivery(self.bus, held)
+        return found
 
     def stop(self, *, timeout: float | None) -> None:  # noqa: ARG002
         """See Provider. With the last manager that started it, what it holds goes back to its queues; events stay."""
@@ -175,7 +176,7 @@ class LocalProvider(Provider):
             for consumer in consumers:
                 self.bus.close(consumer)
             for consumer in (*consumers, self._taker):
-                for held in list(consumer.held):
+                for held in reversed(list(consumer.held)):  # so each goes to the head
                     self.bus.settle(held, back=True)
         self.bus.leave()
 
@@ -184,43 +185,44 @@ class LocalProvider(Provider):
         return f"<LocalProvider{name} {'started' if self.connected else 'stopped'} server={self.server_name}>"
 
 
-class LocalDelivery(Delivery):
+class LocalDelivery(Held, Delivery):
     """A message taken from the bus."""
 
-    __slots__ = ("_bus", "_held", "_message")
+    __slots__ = ("_bus",)
 
-    def __init__(self, bus: Bus, held: Held) -> None:
+    def __init__(self, bus: Bus, queue: Queue, consumer: Consumer, message: Message) -> None:
+        self.queue = queue
+        self.consumer = consumer
+        self.message = message
         self._bus = bus
-        self._held = held
-        self._message = held.message
 
     @property
     def alive(self) -> bool:
         """See Delivery."""
-        return self._held.unsettled
+        return self in self.consumer.held
 
     def read(self) -> Envelope:
         """See Delivery."""
-        return _read(self._message)
+        return _read(self.message)
 
     def accept(self) -> None:
         """See Delivery."""
-        self._bus.settle(self._held, back=False)
+        self._bus.settle(self, back=False)
 
     def release(self) -> None:
         """See Delivery."""
-        self._bus.settle(self._held, back=True)
+        self._bus.settle(self, back=True)
 
     def forward(self, destination: str, headers: Mapping[str, str], *, delay: float = 0) -> Confirmation[None]:
         """See Delivery."""
         plain = "::" not in destination
         copy = Message(
-            body=self._message.body,
+            body=self.message.body,
             headers=dict(headers),
-            content_type=self._message.content_type,
-            durable=self._message.durable or plain,
-            native_id=self._message.native_id,
-            expires_at=None if plain else self._message.expires_at,
+            content_type=self.message.content_type,
+            durable=self.message.durable or plain,
+            native_id=self.message.native_id,
+            expires_at=None if plain else self.message.expires_at,
         )
         if plain:
             self._bus.declare(destination)

@@ -1,16 +1,20 @@
-"""What a bus is made of: queues, the messages in them, and who reads them. Guarded by the lock of their bus."""
+"""What a bus is made of: queues, the messages in them, and who reads them.
+
+Guarded by the lock of their bus, but for two steps that any thread may take without it, because each is one operation
+of the interpreter: ``Queue.messages.append``, and ``Consumer.held.pop``.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from aspyx_event.timing import Timer
 
 
-@dataclass
+@dataclass(eq=False)  # by identity: equal ones may lie in one queue
 class Message:
     """What lies in a queue."""
 
@@ -41,11 +45,17 @@ class Held:
 
 
 class Consumer:
-    """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that."""
+    """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that.
 
-    def __init__(self, queue: Queue, receive: Callable[[Held], None], credit: int) -> None:
+    hold: makes a ``Held`` of a message; a class of the reader's own.
+    """
+
+    def __init__(
+        self, queue: Queue, receive: Callable[[Any], None], credit: int, *, hold: Callable[..., Held] = Held
+    ) -> None:
         self.queue = queue
         self.receive = receive
+        self.hold = hold
         self.credit = credit
         self.held: dict[Held, None] = {}
         self.paused = False
@@ -67,11 +77,18 @@ class Queue:
         self.messages: deque[Message] = deque()
         self.consumers: deque[Consumer] = deque()
         self.reaper: Optional[Timer] = None
-        self.active = False
-        """Whether the bus is going to look for a consumer."""
+        self.full = False
+        """Whether no consumer takes anything now. Whoever may have changed that says so, and looks at ``messages``."""
+        self.pumper: Optional[int] = None
+        """The thread that hands messages over."""
+        self.under_way: Optional[Held] = None
+        """What it hands over."""
 
     def next_consumer(self) -> Consumer | None:
         """The next in turn that is ready."""
+        if len(self.consumers) == 1:  # nearly always
+            consumer = self.consumers[0]
+            return consumer if consumer.ready else None
         for _ in range(len(self.consumers)):
             consumer = self.consumers[0]
             self.consumers.rotate(-1)
@@ -82,10 +99,9 @@ class Queue:
     def put_back(self, message: Message) -> None:
         """Before what came after it, which is nearly always at the head."""
         place = 0
-        for other in self.messages:
-            if other.number >= message.number:
-                if other is message:
-                    return  # the removal was interrupted
-                break
-            place += 1
+        if self.messages and self.messages[0].number < message.number:
+            waiting = list(self.messages)  # at once: meanwhile others append
+            place = next((at for at, other in enumerate(waiting) if other.number >= message.number), len(waiting))
+        if place < len(self.messages) and self.messages[place] is message:
+            return  # the removal was interrupted
         self.messages.insert(place, message)

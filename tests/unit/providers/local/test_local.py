@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import queue
+import random
+import sys
 import threading
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given
@@ -326,6 +329,138 @@ def test_nothing_is_lost_or_doubled(steps: list[tuple[str, int]]) -> None:
     assert len(consumer.held) == len(held)
     waiting_in_order = [waiting.number for waiting in bus.browse("q::q")]
     assert waiting_in_order == sorted(waiting_in_order)
+
+
+class Traffic:
+    """Threads that publish, and threads that accept or release what they are handed, at a time."""
+
+    def __init__(self, credit: int, each: int) -> None:
+        self.bus, self.each = Bus(), each
+        self.accepted = Collected[bytes]()
+        self._chance = random.Random(credit)
+        self._handed: queue.SimpleQueue[Optional[Held]] = queue.SimpleQueue()
+        for name in ("Placed::one", "Placed::two"):
+            self.bus.declare(name)
+            self.bus.consume(name, self._handed.put, credit)
+
+    def publish(self, name: str) -> None:
+        for number in range(self.each):
+            self.bus.publish("Placed", message(b"%s %d" % (name.encode(), number)))
+
+    def settle(self) -> None:
+        while True:
+            held = self._handed.get(timeout=DEADLINE)
+            if held is None:
+                return
+            back = self._chance.random() < 0.1
+            self.bus.settle(held, back=back)
+            if not back:
+                self.accepted(held.message.body)
+
+    def run(self) -> None:
+        publishing = [threading.Thread(target=self.publish, args=(name,)) for name in "abc"]
+        settling = [threading.Thread(target=self.settle) for _ in range(3)]
+        for thread in (*publishing, *settling):
+            thread.start()
+        try:
+            self.accepted.wait(3 * 2 * self.each)
+        finally:
+            for _ in settling:
+                self._handed.put(None)
+            for thread in (*publishing, *settling):
+                thread.join(DEADLINE)
+
+
+@pytest.mark.parametrize("credit", [1, 3, 64])
+def test_nobody_is_forgotten(credit: int) -> None:
+    """However threads that publish and settle come between each other, each message is handed over until it is
+    accepted, once for each queue."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        traffic = Traffic(credit, each=400)
+        traffic.run()
+    finally:
+        sys.setswitchinterval(before)
+    expected = [b"%s %d" % (name.encode(), number) for name in "abc" for number in range(400)]
+    assert sorted(traffic.accepted.items) == sorted(2 * expected)
+    assert [traffic.bus.depth(name) for name in traffic.bus.queues] == [0, 0]
+
+
+def test_room_that_is_made_while_the_bus_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settlement between the look for a consumer and the note that there is none is not missed."""
+    bus, handed = Bus(), list[Held]()
+    place = bus.declare("q::q")
+    consumer = bus.consume("q::q", handed.append, credit=1)
+    bus.put("q::q", message(b"0"))
+    bus.put("q::q", message(b"1"))
+    look = place.next_consumer
+
+    def settled_after_the_look() -> Any:
+        found = look()
+        if len(handed) == 1 and consumer.held.pop(handed[0], bus) is None:
+            place.full = False  # as settle() does in another thread; it looks at ``full`` too late
+        return found
+
+    monkeypatch.setattr(place, "next_consumer", settled_after_the_look)
+    bus.change(consumer, credit=1)
+    assert [held.message.body for held in handed] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize("credit", [1, 7])
+def test_order_of_each_sender(credit: int) -> None:
+    """A consumer gets what one thread published in that order, whoever else publishes and settles meanwhile."""
+    bus, handed = Bus(), Collected[Held]()
+    settled: queue.SimpleQueue[Optional[Held]] = queue.SimpleQueue()
+
+    def receive(held: Held) -> None:
+        handed(held)
+        settled.put(held)
+
+    def settle() -> None:
+        while (held := settled.get(timeout=DEADLINE)) is not None:
+            bus.settle(held, back=False)
+
+    def publish(name: bytes) -> None:
+        for number in range(500):
+            bus.publish("Placed", message(b"%s%d" % (name, number)))
+
+    bus.declare("Placed::billing")
+    bus.consume("Placed::billing", receive, credit)
+    settler = threading.Thread(target=settle)
+    senders = [threading.Thread(target=publish, args=(name,)) for name in (b"a", b"b")]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in (settler, *senders):
+            thread.start()
+        handed.wait(1000)
+    finally:
+        settled.put(None)
+        for thread in (settler, *senders):
+            thread.join(DEADLINE)
+        sys.setswitchinterval(before)
+    bodies = [held.message.body for held in handed.items]
+    for name in (b"a", b"b"):
+        assert [body for body in bodies if body.startswith(name)] == [b"%s%d" % (name, n) for n in range(500)]
+
+
+def test_what_an_interruption_left(provider: LocalProvider) -> None:
+    """Where a sender is interrupted at one queue of an event, the other queue's copy is handed over by the next who
+    sends anything."""
+    other = EventDescriptor("Other", int, durable=True)
+    seen, answers = Collected[Delivery](), [KeyboardInterrupt()]
+
+    def interrupted(_delivery: Delivery) -> None:
+        if answers:
+            raise answers.pop()
+
+    provider.subscribe(listener("first"), interrupted, credit=5, timeout=1)
+    provider.subscribe(listener("second"), seen, credit=5, timeout=1)
+    with pytest.raises(KeyboardInterrupt):
+        send(provider, b"0")
+    send(provider, b"1", event=other)
+    assert [delivery.read().body for delivery in seen.wait(1)] == [b"0"]
 
 
 def test_confirmations_do_not_share_what_becomes_of_them(provider: LocalProvider) -> None:
