@@ -37,6 +37,8 @@ _DEEP = (
     "custom-error",
 )
 """Nodes of a schema below which more levels may come than it shows."""
+_BOUNDLESS = {float, Decimal}
+"""Types with values that JSON has not."""
 _MISSING = object()
 _UNPRINTABLE = "a lone surrogate or bytes that are not UTF-8"
 
@@ -81,19 +83,23 @@ class JsonCodec:
     def encode(self, event: Any, descriptor: EventDescriptor) -> bytes:
         """The event as JSON. Raises CodecError for wrong field types, NaN, infinity, too many levels and bytes."""
         shape = self._shape(descriptor)
+        fits = shape.fits(event)
         try:
             # A text for ``warnings`` costs pydantic 4 us, and lets go of the interpreter's lock, so that the threads of
             # sender and listener take turns for each event.
-            body: bytes = shape.serializer.to_json(event, warnings=False if shape.fits(event) else "error")
+            body: bytes = shape.serializer.to_json(event, warnings=False if fits else "error")
         except PydanticSerializationError as error:
             raise CodecError(f"event {descriptor.name!r} cannot be sent: {shape.complaint(event, error)}") from error
-        if b"null" in body or b"NaN" in body or b"Infinity" in body:  # pydantic writes NaN as null: look closer
+        # What fits, and can only be finite, needs no closer look. To search 4 KiB for these words takes 7 us.
+        searched = not (fits and shape.finite)
+        # pydantic writes NaN as null: look closer
+        if searched and (b"null" in body or b"NaN" in body or b"Infinity" in body):
             spot = _not_finite(shape.serializer.to_python(event, warnings=False), "")
             if spot is not None:
                 raise CodecError(
                     f"event {descriptor.name!r} cannot be sent: field {spot!r} is NaN or infinite, which JSON has not"
                 )
-        if shape.literal or b"null" in body:
+        if shape.literal or (searched and b"null" in body):
             misfit = shape.misfit(body)
             if misfit is not None:
                 raise CodecError(f"event {descriptor.name!r} cannot be sent: {misfit}")
@@ -160,6 +166,8 @@ class _Shape:
         self._words = words(schema)
         exact = exact_types(schema)
         self._exact = None if exact is None else tuple(exact.items())
+        self.finite = exact is not None and not any(_BOUNDLESS & set(kinds) for kinds in exact.values())
+        """Whether its fields are simple ones, and none can be NaN or infinite."""
 
     def fits(self, event: Any) -> bool:
         """Whether every field holds a value of just its type, as far as that is seen at a glance."""

@@ -47,6 +47,15 @@ class Simple:
 
 
 @event()
+@dataclass
+class Finite:
+    text: str = "null"
+    number: int = 0
+    day: Optional[date] = None
+    flag: bool = False
+
+
+@event()
 class Model(BaseModel):
     number: int = Field(3, gt=2)
     text: str = ""
@@ -81,6 +90,19 @@ def test_dataclass(data: Any) -> None:
     wrong = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(VALUES), max_size=3))
     simple = Simple(**{"number": 1, **wrong})
     assert written(JsonCodec(), simple) == on_the_long_way(simple)
+
+
+@given(st.dictionaries(st.sampled_from(list(Finite.__dataclass_fields__)), st.sampled_from(VALUES), max_size=3))
+def test_dataclass_without_numbers_that_may_be_infinite(values: dict[str, Any]) -> None:
+    """The same where nobody looks for NaN afterwards."""
+    assert written(JsonCodec(), Finite(**values)) == on_the_long_way(Finite(**values))
+
+
+def test_where_nobody_looks_for_nan() -> None:
+    """Only where no field can hold one: Decimal has a NaN, too."""
+    codec = JsonCodec()
+    finite = {kind: codec._shape(describe_event(kind)).finite for kind in (Finite, Simple, Model)}
+    assert finite == {Finite: True, Simple: False, Model: False}
 
 
 @given(st.dictionaries(st.sampled_from(list(Model.model_fields)), st.sampled_from(VALUES), max_size=3))
