@@ -271,7 +271,11 @@ def _expires_at(found: s.Sections, received_at: float) -> float | None:
     absolute = _seconds(found.of_properties(s.ABSOLUTE_EXPIRY))
     if absolute:
         return absolute
-    named = next((value for key, value in found.application_properties if key == EXPIRES), None)
+    named = None
+    for key, value in found.application_properties:
+        if key == EXPIRES:
+            named = value
+            break
     if isinstance(named, str) and named.isascii() and named.isdigit():
         return int(named[:16]) / 1000 or None
     ttl = _seconds(found.of_header(s.TTL))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
@@ -37,10 +38,10 @@ DURABLE, PRIORITY, TTL, FIRST_ACQUIRER, DELIVERY_COUNT = 0, 1, 2, 3, 4
 class Sections:
     """One received message. ``body`` is the raw body section or sections, descriptor included."""
 
-    header: list[Any] = field(default_factory=list)
-    annotations: list[tuple[Any, Any]] = field(default_factory=list)
-    properties: list[Any] = field(default_factory=list)
-    application_properties: list[tuple[Any, Any]] = field(default_factory=list)
+    header: Sequence[Any] = ()
+    annotations: Sequence[tuple[Any, Any]] = ()
+    properties: Sequence[Any] = ()
+    application_properties: Sequence[tuple[Any, Any]] = ()
     body: bytes = b""
     body_kind: Optional[int] = None
 
@@ -68,11 +69,11 @@ def split(data: bytes) -> Sections:
             found.body_kind = kind
             body.append(data[begin:at])
         elif kind == HEADER:
-            found.header = _list(data, value_at, at)
+            found.header = _again_and_again(data[value_at:at])
         elif kind == PROPERTIES:
             found.properties = _list(data, value_at, at)
         elif kind == MESSAGE_ANNOTATIONS:
-            found.annotations = _list(data, value_at, at)
+            found.annotations = _again_and_again(data[value_at:at])
         elif kind == APPLICATION_PROPERTIES:
             found.application_properties = _list(data, value_at, at)
     found.body = body[0] if len(body) == 1 else b"".join(body)
@@ -100,6 +101,20 @@ def _list(data: bytes, at: int, end: int) -> list[Any]:
         return value
     wire.read_value(data, at)  # says what is wrong with it if it is no value at all
     raise WireError("a section is no list or map")
+
+
+def _again_and_again(raw: bytes) -> Sequence[Any]:
+    """The list or map in a section that is the same in most messages of a queue."""
+    return _remembered(raw) if len(raw) <= _SHORT else _list(raw, 0, len(raw))
+
+
+_SHORT = 128
+"""Bytes. 256 of these are remembered."""
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered(raw: bytes) -> tuple[Any, ...]:
+    return tuple(_list(raw, 0, len(raw)))
 
 
 def content_of(body: bytes) -> bytes | None:

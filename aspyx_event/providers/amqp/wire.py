@@ -163,20 +163,33 @@ def read_compound(data: bytes, at: int, end: int, depth: int = 0) -> Any:
     return [(values[i], values[i + 1]) for i in range(0, count, 2)]
 
 
+@functools.lru_cache(maxsize=256)
+def _ascii_symbol(raw: bytes) -> Symbol:
+    return Symbol(raw.decode("ascii"))
+
+
 def _entries(data: bytes, begin: int, end: int, count: int, depth: int) -> tuple[list[Any], int]:
     """So many values that ought to end before ``end``, and where they do."""
     values: list[Any] = []
     for _ in range(count):
-        # Nearly all that headers hold is short text: without the detour, which finds words for what is wrong, too.
-        if begin + 1 < end and data[begin] == 0xA1 and (stop := begin + 2 + data[begin + 1]) <= end:
+        # Nearly all that messages of events hold is short text, nothing, a content type and a time: these go without
+        # the detour, which finds words for what is wrong, too.
+        code = data[begin] if begin + 1 < end else 0x40 if data[begin:end] == NULL else None
+        if code == 0xA1 and (stop := begin + 2 + data[begin + 1]) <= end:
             try:
                 values.append(data[begin + 2 : stop].decode())
             except UnicodeDecodeError:
                 raise WireError("a value of type 0xa1 is malformed") from None
             begin = stop
-        elif begin < end and data[begin] == 0x40:
+        elif code == 0x40:
             values.append(None)
             begin += 1
+        elif code == 0xA3 and (stop := begin + 2 + data[begin + 1]) <= end and data[begin + 2 : stop].isascii():
+            values.append(_ascii_symbol(data[begin + 2 : stop]))
+            begin = stop
+        elif code == 0x83 and begin + 9 <= end:
+            values.append(int.from_bytes(data[begin + 1 : begin + 9], "big", signed=True))
+            begin += 9
         else:
             value, begin = read_value(data, begin, depth)
             values.append(value)

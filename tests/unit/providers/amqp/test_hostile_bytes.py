@@ -7,7 +7,7 @@ import time
 from typing import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("proton")
@@ -97,6 +97,33 @@ SECTIONS = {
 def test_any_bytes(data: bytes) -> None:
     """Whatever bytes arrive: they can be read without an exception, and copied with the same body."""
     survives(data)
+
+
+def one_by_one(items: int, content: bytes) -> list[object]:
+    """So many values by the reader that knows all types."""
+    found, at = [], 0
+    for _ in range(items):
+        value, at = wire.read_value(content, at, 1)
+        found.append(value)
+    return found
+
+
+@given(st.lists(values(), max_size=8), st.integers(0, 12))
+def test_the_short_way_for_entries(items: list[bytes], cut: int) -> None:
+    """What a list holds is read as each value by itself is, types included, and what is wrong is wrong there."""
+    content = b"".join(items)
+    content = content[: max(0, len(content) - cut)]
+    assume(len(content) < 250)
+    data = wire.list_of(len(items), content)
+    try:
+        expected = one_by_one(len(items), content)
+    except wire.WireError:
+        with pytest.raises(wire.WireError):
+            wire.read_value(data, 0)
+        return
+    found = wire.read_value(data, 0)[0]
+    assert repr(found) == repr(expected)
+    assert [type(value) for value in found] == [type(value) for value in expected]
 
 
 @settings(max_examples=400)
