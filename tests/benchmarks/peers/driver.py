@@ -1,7 +1,7 @@
 """Sends tasks, and starts the worker that handles them: `python -m tests.benchmarks.peers.driver MODULE COMMAND...`.
 
-Runs in the peers' environment. Each line of standard input is a number of tasks and the bytes of their text; each line
-of output what they took, as JSON. The first line is written when the worker has handled a task.
+Runs in the environment of a peer, or in ours. Each line of standard input is a number of tasks and the bytes of their
+text; each line of output what they took, as JSON. The first line is written when the worker has handled a task.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from tests.benchmarks.peers.options import PIPE
 from tests.benchmarks.processes import processor_seconds, tree
@@ -44,12 +44,22 @@ class _Answers:
                 self._pause.wait(_POLL)
 
 
-def _measure(send: Any, answers: _Answers, total: int, size: int) -> dict[str, float]:
+def _sending(app: Any) -> Callable[[int, str, int], None]:
+    """How a program sends many: a way of its own, or one after the other."""
+
+    def one_by_one(n: int, text: str, total: int) -> None:
+        send = app.send
+        for _ in range(total):
+            send(n, text)
+
+    return getattr(app, "send_many", one_by_one)
+
+
+def _measure(send: Callable[[int, str, int], None], answers: _Answers, total: int, size: int) -> dict[str, float]:
     text = "x" * size
     own = os.getpid()
     taken, begin = processor_seconds(tree(own)), time.perf_counter()
-    for _ in range(total):
-        send(1, text)
+    send(1, text, total)
     sent = time.perf_counter()
     answers.wait(total)
     end = time.perf_counter()
@@ -67,7 +77,7 @@ def main(module: str, command: Sequence[str]) -> int:
         answers = _Answers(Path(folder) / "done")
         worker = subprocess.Popen([sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=sys.stderr)
         try:
-            send = importlib.import_module(module).send
+            send = _sending(importlib.import_module(module))
             _say(_measure(send, answers, 1, 1))
             for line in sys.stdin:
                 total, size = map(int, line.split())

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from tests.benchmarks import ours
-from tests.benchmarks.measuring import CPU, RATE, SENT, Case, Figures
+from tests.benchmarks.measuring import Case, Figures
 from tests.benchmarks.peers import options
-from tests.benchmarks.samples import Meter, Place, Sample, place
+from tests.benchmarks.samples import Sample
 from tests.tools.environment import peers_environment
 from tests.tools.shell import ROOT
 
-_WARM_UP = 200
 _THREADS = str((os.cpu_count() or 1) + 4)
 """As many as we have workers by default."""
+_OURS = "tests.benchmarks.peers.ours_app"
 _CELERY, _DRAMATIQ = "tests.benchmarks.peers.celery_app", "tests.benchmarks.peers.dramatiq_app"
 _CELERY_WORKER = ("celery", "-A", _CELERY, "worker", "--loglevel", "ERROR")
 _CONFIRMED = {options.CONFIRM: "1", options.LATE: "1"}
@@ -51,43 +50,32 @@ MODES = tuple(
 
 
 def cases(broker: Any, sizes: Iterable[int], total: int) -> Iterator[Case]:
-    """A row for each mode and size. The peer's processes are started with the first that is measured."""
-    at, sizes = place("amqp", broker), list(sizes)
+    """A row for each mode and size. The processes are started with the first that is measured."""
+    sizes = list(sizes)
     for mode in MODES:
-        with closing(Peer(mode, broker)) as peer:
+        with closing(Peer(mode, broker)) as peer, closing(Peer(OURS, broker)) as ours:
             for size in sizes:
-                yield _case(at, peer, size, total, broker.name)
+                yield _case(ours, peer, size, total, broker.name)
 
 
-def _case(at: Place, peer: Peer, size: int, total: int, where: str) -> Case:
+def _case(ours: Peer, peer: Peer, size: int, total: int, where: str) -> Case:
     return Case(
         peer.mode.name, "one task an event",
-        lambda: of_ours(at, total, size), lambda: peer.measure(total, size), where, size,
+        lambda: ours.measure(total, size), lambda: peer.measure(total, size), where, size,
     )  # fmt: skip
 
 
-def of_ours(at: Place, total: int, size: int) -> Figures:
-    """``send_events``, and the listener in the same process; from the first call to the last event handled."""
-    event = Sample.of_size(size)
-    meters = [Meter(_WARM_UP), Meter(total)]
-    with ours.running(at, listen=True, on_event=lambda _event: meters[0].hit()) as manager:
-        manager.send_events([event] * _WARM_UP)
-        meters[0].rate()
-        del meters[0]
-        taken, begin = time.process_time(), time.perf_counter()
-        manager.send_events([event] * total)
-        sent = time.perf_counter()
-        meters[0].rate()
-        end, taken = time.perf_counter(), time.process_time() - taken
-    return {RATE: total / (end - begin), SENT: total / (sent - begin), CPU: taken / total * 1e6}
+OURS = Mode("ours", _OURS, (_OURS,))
+"""One process that sends, and one that handles, with six workers on two processors."""
 
 
 class Peer:
-    """Sender and worker of a peer, in processes of their own. One thread may use it."""
+    """Sender and worker of a side, in processes of their own. One thread may use it."""
 
     def __init__(self, mode: Mode, broker: Any) -> None:
         self.mode = mode
         self._url = f"amqp://{broker.user}:{broker.password}@{broker.host}:{broker.amqp_port}"
+        self._python = sys.executable if mode is OURS else str(peers_environment().python)
         self._log: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the peer
         self._driver: subprocess.Popen[str] | None = None
 
@@ -107,7 +95,7 @@ class Peer:
 
     def _start(self) -> subprocess.Popen[str]:
         self._driver = driver = subprocess.Popen(
-            [peers_environment().python, "-m", "tests.benchmarks.peers.driver", self.mode.module, *self.mode.worker],
+            [self._python, "-m", "tests.benchmarks.peers.driver", self.mode.module, *self.mode.worker],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), options.URL: self._url, **self.mode.variables},
             stdin=subprocess.PIPE,
