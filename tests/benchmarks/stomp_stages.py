@@ -56,10 +56,11 @@ SEND: Stages = [
     (JsonCodec, "encode", "caller: event to JSON"),
     (ArtemisDialect, "publication", "caller: headers"),
     (publisher.Publisher, "send", "caller: publisher"),
-    (encoding, "head", "caller: encode a SEND"),
+    (encoding, "send", "caller: encode a SEND"),
     (Link, "publish", "caller: hand-over to the writing thread"),
-    (Link, "_on_frames", "reading thread: receipts"),
-    (publisher.Publisher, "answered", "reading thread: receipts"),
+    (encoding, "receipts", "reading thread: bytes to receipts"),
+    (Link, "_on_receipts", "reading thread: receipts"),
+    (publisher.Publisher, "confirmed", "reading thread: receipts"),
     (publisher, "resolve", "reading thread: confirmations"),
 ]
 

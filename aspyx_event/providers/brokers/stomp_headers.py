@@ -6,8 +6,7 @@ place of the frame's. So over either protocol such names travel with a prefix th
 
 from __future__ import annotations
 
-import functools
-from typing import Callable, TypeVar
+from typing import Callable, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -34,17 +33,27 @@ _TRANSPORT_PREFIXES = (
 _LONGEST, _NAMES = 64, 1024
 
 
+class _Judged(dict[str, T], Generic[T]):
+    def __init__(self, judge: Callable[[str], T]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, key: str) -> T:
+        found = self._judge(key)
+        if len(key) <= _LONGEST:
+            if len(self) >= _NAMES:
+                self.clear()
+            self[key] = found
+        return found
+
+
 def by_name(judge: Callable[[str], T]) -> Callable[[str], T]:
     """Remember what is said of a header's name: nearly all messages have the same ones.
 
-    Long names are judged anew each time: they come from others, who shall not fill our memory.
+    Long names are judged anew each time, and too many are forgotten: they come from others, who shall not fill our
+    memory. The dictionary's own method answers, in a third of the time of a function around it.
     """
-    remembered = functools.lru_cache(_NAMES)(judge)
-
-    def judged(key: str) -> T:
-        return remembered(key) if len(key) <= _LONGEST else judge(key)
-
-    return functools.wraps(judge)(judged)
+    return _Judged(judge).__getitem__
 
 
 def transport_header(key: str) -> bool:

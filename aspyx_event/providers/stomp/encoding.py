@@ -9,29 +9,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+
+from aspyx_event.envelope import CE_SOURCE, CE_SPECVERSION, CE_TYPE
+from aspyx_event.providers.brokers.stomp_headers import by_name
 
 Frame = tuple[str, dict[str, str], bytes]
 """Command, headers, body."""
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"})
+_RECEIPT = re.compile(rb"RECEIPT\nreceipt-id:(s[0-9]+)\n\n\0")
+_RECEIPTS = re.compile(rb"(?:\n*RECEIPT\nreceipt-id:s[0-9]+\n\n\0)+\n*")
 _UNESCAPES = {"\\\\": "\\", "\\r": "\r", "\\n": "\n", "\\c": ":"}
 _ESCAPED = re.compile(r"\\.")
-_needs_escape = re.compile(r"[\\\r\n:]").search
+_ALIKE = frozenset({CE_SOURCE, CE_SPECVERSION, CE_TYPE, "content-type", "destination-type", "persistent"})
+"""Headers that say the same in message after message: their lines are remembered."""
+_LONGEST = 128
+"""Characters of such a value. Those of copies come from others, who shall not fill our memory."""
 
 
 def escaped(text: str) -> str:
     """A header's key or value as it is written; not for CONNECT."""
-    return text.translate(_ESCAPES) if _needs_escape(text) else text
+    # ``translate`` takes six times as long.
+    return text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n").replace(":", "\\c")
 
 
-def head(command: str, headers: Mapping[str, str]) -> bytes:
-    """A frame's begin: the command and these headers, each with its line end. More headers may follow."""
-    lines = [command]
+def send(destination: str, headers: Mapping[str, str]) -> bytes:
+    """A SEND frame's begin: the command and these headers, each with its line end. More headers may follow."""
+    lines = ["SEND", _line("destination", destination)]
     for key, value in headers.items():
-        plain = not _needs_escape(key + value)
-        lines.append(f"{key}:{value}" if plain else f"{escaped(key)}:{escaped(value)}")
+        alike = key in _ALIKE and len(value) <= _LONGEST
+        lines.append(_line(key, value) if alike else _begin(key) + escaped(value))
     lines.append("")
     return "\n".join(lines).encode("utf-8", "replace")
+
+
+@by_name
+def _begin(key: str) -> str:
+    return escaped(key) + ":"
+
+
+@lru_cache(1024)
+def _line(key: str, value: str) -> str:
+    return f"{escaped(key)}:{escaped(value)}"
+
+
+def receipts(data: bytes) -> tuple[list[bytes], bytes]:
+    """The receipts of SEND frames that ``data`` begins with, by their ids, and what follows them.
+
+    Those of SENDs, which ``Link.publish`` writes, are an ``s`` and a number. They are three in four of the frames on a
+    connection that sends, and found thirty times as fast as one by one.
+    """
+    found = _RECEIPTS.match(data)
+    return ([], data) if found is None else (_RECEIPT.findall(found.group()), data[found.end() :])
 
 
 def acknowledgement(message: str) -> bytes:

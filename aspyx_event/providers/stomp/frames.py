@@ -26,6 +26,11 @@ class Splitter:
         self._searched = 0
         """How many of its bytes need not be looked at again."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether what is fed next begins a frame."""
+        return not self._buffer
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The frames that are complete now, each without its NUL."""
         self._buffer += data

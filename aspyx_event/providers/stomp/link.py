@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
 from aspyx_event.providers.network.futures import fail, resolve
-from aspyx_event.providers.stomp import encoding
+from aspyx_event.providers.stomp import encoding, heartbeats
 from aspyx_event.providers.stomp.errors import (
     ErrorFrame,
     LinkLost,
@@ -51,7 +51,9 @@ class Link:
         self._stream = stream
         self._outbox = Outbox()
         self._lock = threading.Lock()
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[bytes, Answer] = {}
+        self.on_confirmed: Callable[[list[Any]], None] = _confirm_each
+        """Hears of the receipts that have come at once, as the ``answer`` of each SEND. Set before ``publish``."""
         self._consumers: dict[str, OnMessages] = {}
         self._lasting: set[str] = set()
         self._ids = itertools.count(1)
@@ -65,7 +67,14 @@ class Link:
         self._heartbeat = heartbeat
         self._wrote_at = self.message_at = time.monotonic()
         """``message_at``: when the last message came, or the connection was made."""
-        self._wire = Wire(stream, name=name, put=self._outbox.put, on_frames=self._on_frames, on_end=self.end)
+        self._wire = Wire(
+            stream,
+            name=name,
+            put=self._outbox.put,
+            on_receipts=self._on_receipts,
+            on_frames=self._on_frames,
+            on_end=self.end,
+        )
 
     # -- its beginning ---------------------------------------------------------------------------------------------
 
@@ -85,18 +94,7 @@ class Link:
             self.pump(min(_WRITE_SLICE, deadline.left() or 0))
         greeting = self._connected.result(0)
         self.server = greeting.get("server", "")
-        self._agree_on_heartbeats(greeting.get("heart-beat", "0,0"))
-
-    def _agree_on_heartbeats(self, offered: str) -> None:
-        try:
-            theirs, wanted = (int(part) / 1000 for part in offered.split(","))
-        except ValueError:
-            theirs = wanted = 0.0
-        if wanted:
-            self._beat_every = max(self._heartbeat, wanted) / 2  # some brokers grant no grace at all
-        if theirs:
-            # ActiveMQ looks once an interval whether it has written since: two beats may be two intervals apart.
-            self._silence = max(self._heartbeat, theirs) * 2.5
+        self._beat_every, self._silence = heartbeats.agreed(self._heartbeat, greeting.get("heart-beat", "0,0"))
 
     # -- what any thread may do ------------------------------------------------------------------------------------
 
@@ -125,18 +123,18 @@ class Link:
         with self._lock:
             if not self._ended:
                 receipt = f"r{next(self._ids)}"
-                self._answers[receipt] = answer
+                self._answers[receipt.encode()] = answer
                 self._wire.frame(command, {**headers, "receipt": receipt}, body)
                 return
         answer(self.error)
 
     def publish(self, head: bytes, body: bytes, *, answer: Answer) -> None:
-        """``request`` of a SEND frame whose headers are encoded already."""
+        """``request`` of a SEND frame whose headers are encoded already; ``on_confirmed`` hears of its receipt."""
         with self._lock:
             if not self._ended:
-                receipt = f"r{next(self._ids)}"
+                receipt = b"s%d" % next(self._ids)
                 self._answers[receipt] = answer
-                self._outbox.put(b"%breceipt:%b\n\n%b\0" % (head, receipt.encode(), body))
+                self._outbox.put(b"%breceipt:%b\n\n%b\0" % (head, receipt, body))
                 return
         answer(self.error)
 
@@ -273,12 +271,16 @@ class Link:
 
     # -- what the reading thread does ------------------------------------------------------------------------------
 
+    def _on_receipts(self, receipts: list[bytes]) -> None:
+        _guarded(self.on_confirmed, self._taken(receipts))
+
     def _on_frames(self, frames: list[encoding.Frame]) -> None:
         for command, found in itertools.groupby(frames, key=lambda frame: frame[0]):
             if command == "MESSAGE":
                 self._on_messages(found)
             elif command == "RECEIPT":
-                self._answered([headers.get("receipt-id", "") for _, headers, _ in found], None)
+                for answer in self._taken([headers.get("receipt-id", "").encode() for _, headers, _ in found]):
+                    _guarded(answer, None)
             else:
                 for _, headers, body in found:
                     _guarded(self._on_other, command, headers, body)
@@ -297,14 +299,11 @@ class Link:
             resolve(self._connected, headers)
             self._outbox.wake()
 
-    def _answered(self, receipts: list[str], error: ProviderError | None) -> None:
-        if self._refusal is not None and error is None:
-            return  # RabbitMQ sends a receipt even after the error that the request ended in
+    def _taken(self, receipts: list[bytes]) -> list[Answer]:
+        if self._refusal is not None:
+            return []  # RabbitMQ sends a receipt even after the error that the request ended in
         with self._lock:
-            answers = [self._answers.pop(receipt, None) for receipt in receipts]
-        for answer in answers:
-            if answer is not None:
-                _guarded(answer, error)
+            return [answer for receipt in receipts if (answer := self._answers.pop(receipt, None)) is not None]
 
     def _on_error(self, headers: dict[str, str], body: bytes) -> None:
         text = error_text(headers, body)
@@ -315,9 +314,10 @@ class Link:
         if connection_is_gone(text):
             self.end(LinkLost(f"the connection to {self.where} is lost: the broker said: {text}"))
             return
-        receipt = headers.get("receipt-id", "")
-        if receipt in self._answers:
-            self._answered([receipt], ErrorFrame(text))
+        with self._lock:
+            answer = self._answers.pop(headers.get("receipt-id", "").encode(), None)
+        if answer is not None:
+            answer(ErrorFrame(text))
             return
         logger.debug("%s sent an ERROR frame: %s", self.where, text)
         if headers.get("subscription") in self._consumers:  # RabbitMQ: its queue is gone; the connection would stay
@@ -328,6 +328,11 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self.where} {self.server or 'not connected'}{'' if self.alive else ' ended'}>"
+
+
+def _confirm_each(answers: list[Answer]) -> None:
+    for answer in answers:
+        answer(None)
 
 
 def _guarded(call: Callable[..., None], *arguments: object) -> None:

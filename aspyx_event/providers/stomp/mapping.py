@@ -20,7 +20,12 @@ def encode_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
     A NUL, which would end the frame, becomes U+FFFD: it can only come from a foreign message.
     """
-    return {hidden(key).replace("\0", "\ufffd"): value.replace("\0", "\ufffd") for key, value in headers.items()}
+    return {_sent_under(key): value.replace("\0", "\ufffd") for key, value in headers.items()}
+
+
+@by_name
+def _sent_under(key: str) -> str:
+    return hidden(key).replace("\0", "\ufffd")
 
 
 def decode_headers(frame: Mapping[str, str]) -> dict[str, str]:

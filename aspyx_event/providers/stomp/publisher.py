@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable, SendRejected
 from aspyx_event.provider import Confirmation
-from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.futures import Answer, fail, resolve
 from aspyx_event.providers.stomp import encoding
 from aspyx_event.providers.stomp.errors import LinkLost, send_error
 from aspyx_event.providers.stomp.link import Link
@@ -20,9 +18,8 @@ _LOSSES_ALONE = 3
 _PURGE_FROM = 1000
 
 
-@dataclass(frozen=True)
-class Outgoing:
-    """A SEND frame."""
+class Outgoing(NamedTuple):
+    """A SEND frame."""  # a tuple is made in a third of the time of a frozen dataclass
 
     destination: str
     headers: dict[str, str]
@@ -40,8 +37,8 @@ class _Sending:
     def __init__(self, publisher: Publisher, message: Outgoing) -> None:
         self._publisher = publisher
         self.message = message
-        self.head = encoding.head("SEND", {**message.headers, "destination": message.destination})
-        self.confirmation: Confirmation[None] = Future()
+        self.head = encoding.send(message.destination, message.headers)
+        self.confirmation: Confirmation[None] = Answer()
         self.losses = 0
         """How many connections ended before it was confirmed."""
         self.alone = 0
@@ -97,6 +94,7 @@ class Publisher:
         """Write what waits to this connection."""
         with self._lock:
             self._link = link
+            link.on_confirmed = self.confirmed
             self._write()
 
     def lost(self, error: ProviderError) -> None:
@@ -128,7 +126,7 @@ class Publisher:
         link = self._link
         while link is not None and self._waiting and self._may_write(self._waiting[0]):
             sending = self._waiting.popleft()
-            if sending.confirmation.done():
+            if sending.confirmation.cancelled():
                 continue  # nobody waits for it any more
             self._written[sending] = None
             self._alone = sending.careful
@@ -141,21 +139,29 @@ class Publisher:
 
     def _purge(self) -> None:
         """Drop what was cancelled during an outage."""
-        self._waiting = deque(sending for sending in self._waiting if not sending.confirmation.done())
+        self._waiting = deque(sending for sending in self._waiting if not sending.confirmation.cancelled())
         self._purge_at = max(_PURGE_FROM, 2 * len(self._waiting))
 
     def answered(self, sending: _Sending, error: ProviderError | None) -> None:
-        """A receipt, an ERROR frame, or the end of the connection."""
-        if isinstance(error, LinkLost):
-            return  # lost() will write it again
+        """An ERROR frame, a receipt of its own, or the end of the connection."""
+        if error is None:
+            self.confirmed([sending])
+        elif not isinstance(error, LinkLost):  # then lost() will write it again
+            self._answered([sending])
+            fail(sending.confirmation, send_error(sending.message.destination, error, sending.message.event_id))
+
+    def confirmed(self, sendings: list[_Sending]) -> None:
+        """Receipts that have come at once."""
+        self._answered(sendings)
+        for sending in sendings:
+            resolve(sending.confirmation)
+
+    def _answered(self, sendings: list[_Sending]) -> None:
         with self._lock:
-            self._written.pop(sending, None)
+            for sending in sendings:
+                self._written.pop(sending, None)
             if self._waiting:
                 self._write()
-        if error is None:
-            resolve(sending.confirmation)
-        else:
-            fail(sending.confirmation, send_error(sending.message.destination, error, sending.message.event_id))
 
     def __repr__(self) -> str:
         return f"<Publisher waiting={len(self._waiting)} unconfirmed={len(self._written)}>"

@@ -28,6 +28,7 @@ from aspyx_event.providers.stomp.stream import Stream
 logger = logging.getLogger(__name__)
 
 OnFrames = Callable[[list[encoding.Frame]], None]
+OnReceipts = Callable[[list[bytes]], None]
 
 
 class _Transport:
@@ -47,8 +48,9 @@ class _Transport:
 class Wire(Protocol12):  # type: ignore[misc]
     """STOMP 1.2 over ``stream``, with one named daemon thread that reads. Single use.
 
-    put: takes encoded frames to be written. on_frames, on_end: called in the reading thread, and must not block; the
-    frames are those that one read has completed.
+    put: takes encoded frames to be written. on_receipts, on_frames, on_end: called in the reading thread, and must not
+    block; the frames are those that one read has completed. on_receipts gets the ids of those that begin with receipts
+    of SENDs, on_frames all others.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class Wire(Protocol12):  # type: ignore[misc]
         *,
         name: str,
         put: Callable[[bytes], None],
+        on_receipts: OnReceipts,
         on_frames: OnFrames,
         on_end: Callable[[], None],
     ) -> None:
         super().__init__(_Transport(put), heartbeats=(0, 0), auto_content_length=False)
         self._stream = stream
+        self._on_receipts = on_receipts
         self._on_frames = on_frames
         self._on_end = on_end
         self.reader = threading.Thread(target=self._read, name=name, daemon=True)
@@ -75,6 +79,10 @@ class Wire(Protocol12):  # type: ignore[misc]
         frames = Splitter()
         try:
             while data := self._stream.read():
+                if frames.empty:
+                    receipts, data = encoding.receipts(data)
+                    if receipts:
+                        self._on_receipts(receipts)
                 found = [frame for raw in frames.feed(data) if (frame := encoding.read(raw) or _parsed(raw))]
                 if found:
                     self._on_frames(found)

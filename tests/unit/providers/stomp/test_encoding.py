@@ -9,10 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aspyx_event.providers.stomp import encoding
+from aspyx_event.providers.stomp.frames import Splitter
 
 TEXTS = st.text(st.one_of(st.sampled_from("\\:\r\nncr\0x"), st.characters()), max_size=8)
 KEYS = TEXTS.filter(bool)
+PLAIN_KEYS = st.one_of(
+    KEYS.filter(lambda key: not set("\\:\r\n") & set(key)),
+    st.sampled_from(["persistent", "content-type", "cloudEvents_source", "cloudEvents_id"]),
+)
 PIECES = st.sampled_from([b":", b"\\", b"\n", b"\r", b"\r\n", b"\n\n", b"\0", b"n", b"c", b"\xff", b"x", b"\xc3\xbc"])
+LINES = st.sampled_from([b"RECEIPT\nreceipt-id:s", b"12", b"\n\n\0", b"\n", b"\r\n", b"\0", b"x:y\n", b"r1\n\n\0"])
+RECEIPT = st.integers(0, 10**12).map(lambda number: b"RECEIPT\nreceipt-id:s%d\n\n\0\n" % number)
 RAW = st.lists(PIECES, max_size=20).map(b"".join)
 
 
@@ -31,13 +38,18 @@ class Transport:
         self.sent.append(utils.pack(utils.convert_frame(frame)))
 
 
-@given(st.dictionaries(KEYS.filter(lambda key: not set("\\:\r\n") & set(key)), TEXTS, max_size=5), st.binary())
-def test_a_send_frame_is_what_stomp_py_writes(headers: dict[str, str], body: bytes) -> None:
+@given(st.dictionaries(PLAIN_KEYS, TEXTS, max_size=5), TEXTS, st.binary())
+def test_a_send_frame_is_what_stomp_py_writes(headers: dict[str, str], destination: str, body: bytes) -> None:
     """The same lines, whatever the values; only their order is ours. (stomp.py does not escape keys.)"""
     protocol, transport = pytest.importorskip("stomp.protocol"), Transport()
-    protocol.Protocol12(transport, auto_content_length=False).send_frame("SEND", dict(headers), body)
-    ours = encoding.head("SEND", dict(sorted(headers.items()))) + b"\n" + body + b"\0"
-    assert [ours] == transport.sent
+    wanted = {**headers, "destination": destination}
+    protocol.Protocol12(transport, auto_content_length=False).send_frame("SEND", wanted, body)
+    for _ in range(2):  # the second time some lines are remembered
+        begin = encoding.send(destination, headers)
+        before, _, after = transport.sent[0].partition(b"\n\n")
+        assert begin.startswith(b"SEND\n")
+        assert sorted(begin[:-1].split(b"\n")) == sorted(before.split(b"\n"))
+        assert after == body + b"\0"
 
 
 @given(TEXTS)
@@ -62,6 +74,30 @@ def test_a_frame_is_what_stomp_py_reads(raw: bytes) -> None:
         assert found == (theirs.cmd, theirs.headers, theirs.body)
 
 
+def frames_of(data: bytes) -> list[encoding.Frame | bytes]:
+    """What is found frame by frame."""
+    return [encoding.read(raw) or raw for raw in Splitter().feed(data)]
+
+
+@given(st.lists(RECEIPT).map(b"".join), st.lists(LINES).map(b"".join))
+@example(b"", b"RECEIPT\nreceipt-id:s1\n\n\0RECEIPT\nreceipt-id:s2\nx:y\n\n\0")
+@example(b"\n\n", b"RECEIPT\nreceipt-id:r1\n\n\0")
+def test_receipts_found_together_are_those_found_one_by_one(receipts: bytes, more: bytes) -> None:
+    """Receipts of SENDs at the begin of what was read are the same frames, and what follows them is left as it is."""
+    ids, rest = encoding.receipts(receipts + more)
+    assert len(ids) >= receipts.count(b"RECEIPT")
+    one_by_one: list[encoding.Frame | bytes] = [("RECEIPT", {"receipt-id": each.decode()}, b"") for each in ids]
+    assert one_by_one + frames_of(rest) == frames_of(receipts + more)
+
+
+def test_a_receipt_that_is_not_complete_is_left() -> None:
+    """Up to its NUL it may still become something else."""
+    whole = b"RECEIPT\nreceipt-id:s12\n\n\0"
+    for end in range(len(whole)):
+        assert encoding.receipts(whole + whole[:end]) == ([b"s12"], whole[:end])
+        assert encoding.receipts(whole[:end]) == ([], whole[:end])
+
+
 def test_usual_frames_take_the_short_way() -> None:
     """What brokers send all day is not left to stomp.py: line feeds, escapes, an empty body."""
     assert encoding.read(b"RECEIPT\nreceipt-id:r1\n\n") == ("RECEIPT", {"receipt-id": "r1"}, b"")
@@ -73,8 +109,8 @@ def test_usual_frames_take_the_short_way() -> None:
 @given(st.dictionaries(KEYS, TEXTS, max_size=5), st.binary())
 def test_what_is_written_is_read(headers: dict[str, str], body: bytes) -> None:
     """Keys and values come back from the bytes, unless they cannot be encoded."""
-    raw = encoding.head("SEND", headers) + b"\n" + body
-    wanted = {}
+    raw = encoding.send("a:b", headers) + b"\n" + body
+    wanted = {"destination": "a:b"}
     for key, value in headers.items():
         wanted.setdefault(key.encode("utf-8", "replace").decode(), value.encode("utf-8", "replace").decode())
     assert encoding.read(raw) == ("SEND", wanted, body)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aspyx_event.envelope import CE_ID, EV_ATTEMPT, Envelope
 from aspyx_event.events import EventDescriptor
+from aspyx_event.providers.brokers.stomp_headers import by_name
 from aspyx_event.providers.stomp import StompSettings, mapping
 from aspyx_event.providers.stomp.dialects import dialect_for
 from aspyx_event.providers.stomp.dialects.activemq import destination_of
@@ -30,6 +31,23 @@ def test_headers_come_back(headers: dict[str, str]) -> None:
     encoded = mapping.encode_headers(headers)
     assert dict(mapping.decode_headers(encoded)) == headers
     assert not any(mapping.transport_header(key) for key in encoded)
+
+
+def test_names_are_remembered_within_limits() -> None:
+    """What others send does not fill the memory: neither long names nor many of them are kept, and all are judged."""
+    asked: list[str] = []
+
+    def judge(key: str) -> int:
+        asked.append(key)
+        return len(key)
+
+    judged = by_name(judge)
+    assert [judged("a"), judged("a"), judged("x" * 1000), judged("x" * 1000)] == [1, 1, 1000, 1000]
+    assert asked == ["a", "x" * 1000, "x" * 1000]
+    assert all(judged(f"name{number}") == len(f"name{number}") for number in range(10_000))
+    remembered = judged.__self__  # type: ignore[attr-defined]
+    assert len(remembered) <= 1024
+    assert judged("a") == 1
 
 
 def test_transport_headers_are_not_the_senders() -> None:

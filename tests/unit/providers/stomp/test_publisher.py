@@ -17,6 +17,7 @@ class Wire:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.answers: dict[str, Callable[[Optional[ProviderError]], None]] = {}
+        self.on_confirmed: Callable[[list[Any]], None]
 
     def publish(self, head: bytes, body: bytes, *, answer: Any) -> None:
         assert body == b"{}"
@@ -55,6 +56,21 @@ def test_what_waits_is_written_in_order() -> None:
     wire.answers["c"](None)
     assert sends["c"].result(0) is None
     assert not sends["a"].done()
+
+
+def test_receipts_confirm_together() -> None:
+    """All receipts that have come at once; nobody is told twice, and one who waits no more hinders nobody."""
+    wire = Wire()
+    publisher = opened(wire)
+    sends = {name: publisher.send(message(name)) for name in "abcd"}
+    assert sends["b"].cancel()
+    wire.on_confirmed([wire.answers.pop(name) for name in "abd"])
+    assert [sends[name].result(0) for name in "ad"] == [None, None]
+    assert not sends["c"].done()
+    wire.lose(publisher)
+    again = Wire()
+    publisher.use(again)  # type: ignore[arg-type]
+    assert again.written == ["c"]
 
 
 def test_the_unconfirmed_is_written_again_in_order() -> None:
