@@ -106,6 +106,22 @@ class PipelineChain:
         self._send_end = send
         self._handle_end = handle
 
+    def send(self, envelope: Envelope, descriptor: EventDescriptor) -> None:
+        """Send an envelope through all of them."""
+        if self._pipelines or self._send_end is None:
+            envelope.bind(self)
+            envelope.proceed_send(descriptor)
+        else:
+            self._send_end(envelope, descriptor)
+
+    def handle(self, envelope: Envelope, descriptor: EventListenerDescriptor) -> None:
+        """Hand an envelope to the listener, through all of them."""
+        if self._pipelines or self._handle_end is None:
+            envelope.bind(self)
+            envelope.proceed_handle(descriptor)
+        else:
+            self._handle_end(envelope, descriptor)
+
     def next_send(self, envelope: Envelope, descriptor: Any, position: int) -> None:
         """Call the pipeline at ``position``, or the end of the chain."""
         if position < len(self._pipelines):

@@ -80,8 +80,8 @@ class Delivery(ABC):
 
     @abstractmethod
     def read(self) -> Envelope:
-        """Split the message into headers and body. Called in a worker thread, more than once at will; never raises:
-        what cannot be read is said in ``Envelope.unreadable``."""
+        """Split the message into headers and body. Called in a worker thread, more than once at will, and answers a new
+        envelope each time; never raises: what cannot be read is said in ``Envelope.unreadable``."""
 
     @abstractmethod
     def accept(self) -> None:

@@ -54,14 +54,15 @@ class Attempts:
 
     def run(self, item: Item) -> None:
         """Make attempt number ``item.attempt``, in the caller's context. Raises what the listener raises, or Poison."""
-        envelope = self._fresh(item)
+        envelope = item.renew()  # one of its own for every attempt, so that none sees what an earlier one set
+        item.tried = True
+        envelope.wire_headers[EV_ATTEMPT] = str(item.attempt)
         try:
             envelope.event = self._codec.decode(envelope, self._listener.event)
         except CodecError as error:
             raise Poison(REASON_DECODE, error) from error
         set_current_envelope(envelope)
-        envelope.bind(self._chain)
-        envelope.proceed_handle(self._listener)
+        self._chain.handle(envelope, self._listener)
 
     def check(self, envelope: Envelope) -> None:
         """Raises Poison for a message that must not be tried at all."""
@@ -79,22 +80,6 @@ class Attempts:
                 REASON_UNKNOWN_EVENT,
                 EventError(f"the event says it is {claimed!r}, but it came to {self._listener.event.name!r}"),
             )
-
-    @staticmethod
-    def _fresh(item: Item) -> Envelope:
-        """An envelope of its own for every attempt, so that none sees what an earlier one set."""
-        original = item.envelope
-        fresh = Envelope(
-            original.body,
-            original.wire_headers,
-            content_type=original.content_type,
-            native_id=original.native_id,
-            expires_at=original.expires_at,
-            delivery_count=original.delivery_count,
-            unreadable=original.unreadable,
-        )
-        fresh.wire_headers[EV_ATTEMPT] = str(item.attempt)
-        return fresh
 
     def _call(self, envelope: Envelope, _listener: EventListenerDescriptor) -> None:
         result = self._handler(envelope.event)

@@ -23,7 +23,7 @@ class Credit:
     behind another one of their key come on top, up to 512: a backlog of one key must not keep away all others.
     """
 
-    __slots__ = ("_base", "_concurrency", "_fixed", "_measured", "_near_enough", "_seconds_each", "current")
+    __slots__ = ("_base", "_concurrency", "_fixed", "_measured", "_seconds_each", "current", "fits")
 
     def __init__(self, concurrency: int, prefetch: int | None) -> None:
         self._concurrency = concurrency
@@ -31,7 +31,8 @@ class Credit:
         self._base = prefetch if prefetch is not None else min(MAXIMUM, 2 * concurrency)
         self._seconds_each = 0.0
         self._measured = 0
-        self._near_enough: tuple[int, int] | None = None
+        self.fits = -1
+        """With so many waiting behind their key it is near enough. -1: it has to be looked at."""
         self.current = self._base
         """What the subscription was told last."""
 
@@ -40,17 +41,15 @@ class Credit:
         self._seconds_each += (seconds - self._seconds_each) / 16
         self._measured += 1
         if not self._fixed and self._measured % MEASURED_EVERY == 0:
-            self._base = adapted_credit(self._concurrency, self._seconds_each)
+            self._base, self.fits = adapted_credit(self._concurrency, self._seconds_each), -1
 
     def change(self, parked: int) -> int | None:
         """The credit to set now, with so many deliveries waiting behind their key; None: it is near enough."""
-        if self._near_enough == (self._base, parked):
-            return None  # as the last time, and this is asked for each delivery
         wanted = self._base if self._fixed else min(MAXIMUM, self._base + parked)
         free = self.current - parked
         if wanted == self.current or self._base * 3 <= free * 4 <= self._base * 5:
-            self._near_enough = self._base, parked
+            self.fits = parked
             return None
-        self._near_enough = None
+        self.fits = -1
         self.current = wanted
         return wanted

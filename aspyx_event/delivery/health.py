@@ -59,6 +59,12 @@ class Counters:
         self.last_error: Optional[str] = None
         self.last_handled_at: Optional[float] = None
 
+    def count_handled(self) -> None:
+        """Add one that was handled at once."""
+        with self._lock:
+            self.handled += 1
+            self.last_handled_at = time.time()
+
     def count(self, result: Result, *, failures: int = 0, error: Optional[BaseException] = None) -> None:
         """Add what became of one delivery, with its failed attempts and the error of the last of them."""
         now = time.time()

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import uuid
 from collections import deque
 from typing import Optional
 
 from aspyx_event.delivery.calls import Call, pending
-from aspyx_event.delivery.lanes import Item, Lanes
+from aspyx_event.delivery.lanes import Item, Lanes, opened
 from aspyx_event.delivery.throttle import Throttle
-from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
 from aspyx_event.timing import SYSTEM_CLOCK, Clock
-
-logger = logging.getLogger(__name__)
 
 PAUSE = 10.0
 """Seconds a listener rests after a copy could not be written."""
@@ -28,7 +23,10 @@ class Inbox:
     """Hands items to workers one by one. Thread-safe.
 
     Two locks: ``_intake`` makes reading envelopes and entering lanes one step after the other, in arrival order;
-    ``_lock`` guards the state and is never held while foreign code runs.
+    ``_lock`` guards the state and is never held while foreign code runs. Neither is taken where a delivery arrives or
+    an ordinary one is done: there each step is one operation of the interpreter, and their order does the rest. Who
+    brings a delivery looks afterwards for somebody who takes it, and a worker that leaves looks once more for a
+    delivery (``docs/decisions/18-nobody-waits-for-a-lock.rst``).
     """
 
     def __init__(self, concurrency: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -44,6 +42,7 @@ class Inbox:
         self._lanes = Lanes()
         self._running: set[Item] = set()
         self._reading = 0
+        """1 while a worker reads an envelope."""
         self._workers = 0
         self._called: Optional[Call] = None
         """The latest call for a worker."""
@@ -58,12 +57,23 @@ class Inbox:
 
     def put(self, delivery: Delivery) -> bool:
         """A delivery arrived. True: call one more worker. False, or an own release of it: none is wanted."""
+        self._arrived.append(delivery)
+        if self._closed or self._held:
+            self._release_late()
+        return self._wanted()
+
+    def _release_late(self) -> None:
         with self._lock:
-            if not self._closed and not self._held:
-                self._arrived.append(delivery)
-                return self._wanted()
-        delivery.release()
-        return False
+            late = self._taken_back() if self._closed or self._held else []
+        for delivery in late:
+            delivery.release()
+
+    def _taken_back(self) -> list[Delivery]:
+        """What has arrived, in the order of its release; more may arrive meanwhile."""
+        arrived = []
+        while self._arrived:
+            arrived.append(self._arrived.popleft())
+        return arrived[::-1] if self.newest_first else arrived
 
     def open(self) -> None:
         """From here on items may start; until then they wait."""
@@ -92,13 +102,13 @@ class Inbox:
             behind = self._lanes.clear()
             for item in self._startable:
                 self._lanes.leave(item)
-            waiting = [item.delivery for item in (*self._startable, *behind)] + list(self._arrived)
+            read = [item.delivery for item in (*self._startable, *behind)]
             self._kept.difference_update(self._startable)
             self._startable.clear()
-            self._arrived.clear()
-        for delivery in reversed(waiting) if self.newest_first else waiting:
+            arrived = self._taken_back()
+        for delivery in (*arrived, *reversed(read)) if self.newest_first else (*read, *arrived):
             delivery.release()
-        return len(waiting)
+        return len(read) + len(arrived)
 
     # -- the workers' side
 
@@ -116,28 +126,37 @@ class Inbox:
             while True:
                 with self._lock:
                     if not call.answered:
-                        call.answered = True
+                        call.answered, call.thread = True, threading.current_thread()
                         self._workers += 1
-                    if self._closed or self._workers > self._limit() or self._closed_for():
+                    if self._workers > self._limit() or self._closed_for():
                         self._workers -= 1
                         return None, False
+                    self._paused_until = 0.0
                     if self._startable:
-                        return self._start(self._startable.popleft())
+                        return self._start(self._startable.popleft(), call)
                     if not self._arrived:
                         self._workers -= 1
-                        return None, False
+                        if not self._arrived:  # what came before this look may have counted on this worker
+                            return None, False
+                        self._workers += 1
                     delivery = self._arrived.popleft()
-                    self._reading += 1
-                item = _opened(delivery)
+                    self._reading = 1
+                item = Item(delivery, opened(delivery))
+                if item.key is None:
+                    started = self._start(item, call)
+                    self._reading = 0
+                    return started
                 with self._lock:
-                    self._reading -= 1
+                    self._reading = 0
                     if self._lanes.admit(item):
-                        return self._start(item)
+                        return self._start(item, call)
 
     def done(self, item: Item) -> bool:
         """The item is settled: the next of its key may start. True: it was the last of those that had to be kept."""
+        self._running.discard(item)
+        if item.key is None and not self._kept:
+            return False
         with self._lock:
-            self._running.discard(item)
             following = self._lanes.leave(item)
             if following is not None:
                 self._startable.append(following)
@@ -227,9 +246,9 @@ class Inbox:
             changed = self.throttle.failed(now, again=again) if raised else self.throttle.succeeded()
             return changed, self.throttle.closed_for(now)
 
-    def _start(self, item: Item) -> tuple[Item, bool]:
+    def _start(self, item: Item, call: Call) -> tuple[Item, bool]:
         item.started_at = time.monotonic()
-        item.thread = threading.current_thread()
+        item.thread = call.thread
         self._running.add(item)
         return item, self._wanted()
 
@@ -237,28 +256,14 @@ class Inbox:
         return 1 if self.throttle.active else self.concurrency
 
     def _closed_for(self) -> float:
-        if self._held or not self._open:
+        if self._held or self._closed or not self._open:
             return float("inf")
         if not self._paused_until and not self.throttle.active:
             return 0.0
         now = self._clock.monotonic()
-        if self._paused_until <= now:
-            self._paused_until = 0.0
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
     def _wanted(self) -> bool:
-        if pending(self._called) or not (self._arrived or self._startable):
+        if not (self._arrived or self._startable) or pending(self._called):
             return False
         return self._workers < self._limit() and not self._closed_for()
-
-
-def _opened(delivery: Delivery) -> Item:
-    """The delivery with its envelope. A provider that breaks its promise makes a message unreadable, not a loss."""
-    try:
-        envelope = delivery.read()
-    except Exception as error:
-        logger.exception("a delivery could not be read")
-        envelope = Envelope(unreadable=f"the provider failed with {type(error).__name__}")
-    if not envelope.id:  # a foreign STOMP client's message may reach AMQP without any: logs and replay need one
-        envelope.native_id = str(uuid.uuid4())
-    return Item(delivery, envelope)

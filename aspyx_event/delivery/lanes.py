@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import uuid
 from collections import deque
 from typing import Optional
 
 from aspyx_event.delivery.redelivery import Verdict
-from aspyx_event.envelope import Envelope
+from aspyx_event.envelope import CE_PARTITION_KEY, EV_ATTEMPT, Envelope
 from aspyx_event.provider import Delivery
+
+logger = logging.getLogger(__name__)
 
 
 class Item:
@@ -24,15 +28,38 @@ class Item:
     pending: Optional[Verdict] = None
     """What is decided and could not be carried out yet: only the settlement is left to do."""
     error: Optional[BaseException] = None
+    tried: bool = False
+    """Whether an attempt has had the envelope, and may have changed it."""
 
     def __init__(self, delivery: Delivery, envelope: Envelope) -> None:
         self.delivery = delivery
         self.envelope = envelope
-        self.key = envelope.key
-        self.attempt = envelope.attempt
+        headers = envelope.wire_headers
+        self.key = headers.get(CE_PARTITION_KEY)
+        self.attempt = envelope.attempt if EV_ATTEMPT in headers else 1
+
+    def renew(self) -> Envelope:
+        """The envelope as it came, whatever an attempt did to it. Read again only after one: most succeed at once."""
+        if self.tried:
+            envelope = opened(self.delivery)
+            envelope.native_id = self.envelope.native_id  # where there was none, one was made up
+            self.envelope, self.tried = envelope, False
+        return self.envelope
 
     def __repr__(self) -> str:
         return f"<Item {self.envelope!r} failures={self.failures}>"
+
+
+def opened(delivery: Delivery) -> Envelope:
+    """The delivery's envelope. A provider that breaks its promise makes a message unreadable, not a loss."""
+    try:
+        envelope = delivery.read()
+    except Exception as error:
+        logger.exception("a delivery could not be read")
+        envelope = Envelope(unreadable=f"the provider failed with {type(error).__name__}")
+    if not envelope.id:  # a foreign STOMP client's message may reach AMQP without any: logs and replay need one
+        envelope.native_id = str(uuid.uuid4())
+    return envelope
 
 
 class Lanes:

@@ -151,7 +151,7 @@ class Sender:
             for event in events:
                 window.make_room()
                 try:
-                    window.open.append(self.begin(event, options, timeout))
+                    window.add(self.begin(event, options, timeout))
                 except EventError as error:
                     window.failed.append(FailedSend(event, getattr(error, "event_id", None), error))
         except Exception:  # of the iterable, or a pipeline: what is on its way is waited for all the same
@@ -177,9 +177,8 @@ class Sender:
         )
         sending = Sending(event, envelope.id, timeout)
         envelope.answers = sending.confirmations
-        envelope.bind(self._chain)
         try:
-            envelope.proceed_send(descriptor)
+            self._chain.send(envelope, descriptor)
         except ProviderError as error:  # it says which event it is about, whether the provider knew or not
             error.event_id = error.event_id or sending.id
             raise
@@ -248,6 +247,14 @@ class _Window:
         self.open: deque[Sending] = deque()
         self.failed: list[FailedSend] = []
         self.confirmed = 0
+
+    def add(self, sending: Sending) -> None:
+        """One more. What is confirmed already, with nothing open before it, need not be kept."""
+        for confirmation in sending.confirmations:
+            if self.open or not confirmation.done() or confirmation.cancelled() or confirmation.exception():
+                self.open.append(sending)
+                return
+        self.confirmed += 1
 
     def make_room(self) -> None:
         """Wait for a part of the window when it is full. One event at a time would wake the caller for each."""

@@ -60,7 +60,7 @@ class Settlement:
         return _RESULTS[verdict.action]
 
     def _copy(self, item: Item, verdict: Verdict) -> None:
-        headers = without_error_headers(copy_headers(item.envelope))
+        headers = without_error_headers(copy_headers(item.renew()))
         if verdict.action is Action.LATER:
             headers[EV_ATTEMPT] = str(item.attempt + 1)
             destination, delay = self.queue, verdict.delay

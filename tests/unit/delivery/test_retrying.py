@@ -64,6 +64,30 @@ def test_success_after_failures() -> None:
     assert (health.handled, health.failed, health.dead_lettered, health.last_error) == (1, 3, 0, "ValueError: ")
 
 
+def test_what_an_attempt_does_to_its_envelope() -> None:
+    """Each attempt gets the envelope as it came, and so do the copies, whatever the one before did to it."""
+    provider, outcomes, seen = FakeProvider(), Collected[Outcome](), list[tuple[dict[str, str], bytes, str]]()
+
+    def on(_e: Any) -> None:
+        envelope = current_envelope()
+        assert envelope is not None
+        seen.append((envelope.headers, envelope.body, envelope.id))
+        envelope.set("tenant", "changed")
+        envelope.set("note", "mine")
+        envelope.body = b"another"
+        raise ValueError
+
+    policy = RetryPolicy(immediate=1, immediate_wait=(0,), delayed=(7,), jitter=0)
+    with managed(listening(on), provider=provider, retry=policy, observers=[outcomes]):
+        delivery = provider.deliver("listener", b"{}", headers={"tenant": "a"})
+        outcomes.wait(1)
+    [(_, headers, _)] = delivery.forwards.items
+    assert headers["tenant"] == "a"
+    assert "note" not in headers
+    assert [one[:2] for one in seen] == 2 * [({"tenant": "a"}, b"{}")]
+    assert {headers["cloudEvents_id"]} == {one[2] for one in seen} == {outcomes.items[0].event_id}
+
+
 def test_a_retry_is_a_copy_to_its_own_queue() -> None:
     """A delayed retry is a confirmed copy to the listener's own queue with the next attempt number, then an accept."""
     provider = FakeProvider()
