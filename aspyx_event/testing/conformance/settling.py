@@ -21,6 +21,8 @@ class SettlingTests(Suite):
         seam.send(body=b'{"number":5}', headers={EV_ATTEMPT: "3", "tenant": "t"})
         [first] = seam.wait(1)
         before = first.read()
+        first.read().wire_headers["tenant"] = "of whoever has read it"
+        assert first.read().wire_headers == before.wire_headers, "read() answers a new envelope each time"
         first.release()
         after = seam.wait(2)[1].read()
         assert (after.body, after.wire_headers) == (before.body, before.wire_headers)
