@@ -264,6 +264,6 @@ class Inbox:
         return max(self._paused_until - now, self.throttle.closed_for(now), 0.0)
 
     def _wanted(self) -> bool:
-        if not (self._arrived or self._startable) or pending(self._called):
+        if self._workers >= self._limit() or not (self._arrived or self._startable) or pending(self._called):
             return False
-        return self._workers < self._limit() and not self._closed_for()
+        return not self._closed_for()

@@ -188,7 +188,7 @@ class ListenerWorker:
         verdict, result, why = item.pending, None, ""
         try:
             if verdict is None:
-                verdict = self._handled(item)
+                verdict = contextvars.Context().run(self._decide, item)
             result = self._settlement.settle(item, verdict)
         except NotConfirmed as error:
             why = str(error)
@@ -221,13 +221,10 @@ class ListenerWorker:
         else:
             self._finish(item, RELEASE, Result.RELEASED)
 
-    def _handled(self, item: Item) -> Verdict:
-        if not item.delivery.alive:  # its connection broke while it waited: the broker gives it out again
-            return RELEASE
-        return contextvars.Context().run(self._decide, item)
-
     def _decide(self, item: Item) -> Verdict:
         """Handle the event, with tries in place, and say what shall become of its delivery."""
+        if not item.delivery.alive:  # its connection broke while it waited: the broker gives it out again
+            return RELEASE
         if self._stopping.is_set():
             return RELEASE
         if item.envelope.expires_at is not None and item.envelope.expired_at(self._clock.time()):

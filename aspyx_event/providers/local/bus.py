@@ -247,7 +247,7 @@ class Bus:
             held = queue.under_way = consumer.hold(queue, consumer, queue.messages[0])
             consumer.held[held] = None
             queue.messages.popleft()
-            if not consumer.ready:
+            if len(consumer.held) >= consumer.credit:
                 self._room(queue)  # said at once, so that nobody tries in vain
             return held
 

@@ -86,9 +86,10 @@ class Queue:
 
     def next_consumer(self) -> Consumer | None:
         """The next in turn that is ready."""
-        if len(self.consumers) == 1:  # nearly always
+        if len(self.consumers) == 1:  # nearly always, and asked for each message
             consumer = self.consumers[0]
-            return consumer if consumer.ready else None
+            free = consumer.open and not consumer.paused and len(consumer.held) < consumer.credit
+            return consumer if free else None
         for _ in range(len(self.consumers)):
             consumer = self.consumers[0]
             self.consumers.rotate(-1)
