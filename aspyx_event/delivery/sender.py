@@ -167,14 +167,13 @@ class Sender:
     def begin(self, event: Any, options: SendOptions, timeout: float) -> Sending:
         """Encode an event and hand it to the provider, without waiting."""
         descriptor = self._registry.event_for(type(event))
-        envelope = Envelope(
-            self._codec.encode(event, descriptor),
-            self._attributes(descriptor, options),
-            content_type=self._codec.content_type,
-            event=event,
-            delay=options.delay,
-            ttl=options.ttl,
-        )
+        # One after the other: Python makes a dictionary of what is named in a call of a class, in a quarter of a
+        # microsecond.
+        envelope = Envelope(self._codec.encode(event, descriptor), self._attributes(descriptor, options))
+        envelope.content_type = self._codec.content_type
+        envelope.event = event
+        envelope.delay = options.delay
+        envelope.ttl = options.ttl
         sending = Sending(event, envelope.id, timeout)
         envelope.answers = sending.confirmations
         try:
