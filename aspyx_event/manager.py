@@ -203,9 +203,12 @@ class EventManager:
         timeout: float = SEND_TIMEOUT,
     ) -> None:
         """``send_event`` for coroutines: waits without blocking the loop. The same arguments and errors."""
-        options = SendOptions(headers, key, delay, ttl, id)
         with self._lifecycle.sending(self._sender, self._dispatcher, blocking=False) as sender:
-            await sender.send_async(event, options, timeout)
+            sending = sender.begin_async(event, SendOptions(headers, key, delay, ttl, id), timeout)
+            try:
+                await sending
+            finally:
+                sending.forget()
 
     def send_events(
         self,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from aspyx_event.codec import Codec
+from aspyx_event.delivery.sending import Sending, TimedSending
 from aspyx_event.delivery.stamps import new_id, time_text
 from aspyx_event.envelope import (
     CE_CAUSATION_ID,
@@ -37,14 +39,17 @@ from aspyx_event.exceptions import (
     SendTimeout,
 )
 from aspyx_event.pipeline import EnvelopePipeline, PipelineChain
-from aspyx_event.provider import Confirmation, Provider
+from aspyx_event.provider import Provider
 from aspyx_event.registry import EventRegistry
-from aspyx_event.timing import Deadline
+
+if TYPE_CHECKING:
+    from aspyx_event.delivery.awaiting import AwaitedSending  # at run time with the first coroutine: see there
 
 WINDOW = 512
 """Unconfirmed events of one ``send_events`` call."""
 _PARTS = 4
 """A full window is waited for in so many parts."""
+S = TypeVar("S", bound=Sending)
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -90,23 +95,6 @@ def _check_seconds(name: str, value: Any, least: float) -> None:
         raise ConfigurationError(f"send_event({name}={value!r}): a number of seconds from {least:g} on")
 
 
-class Sending:
-    """One event on its way: its confirmations (none: a pipeline filtered it) and its time."""
-
-    __slots__ = ("confirmations", "deadline", "event", "id")
-
-    def __init__(self, event: Any, id: str, timeout: float) -> None:
-        self.event = event
-        self.id = id
-        self.deadline = Deadline(timeout)
-        self.confirmations: list[Confirmation[None]] = []
-
-    def forget(self) -> None:
-        """Nobody waits any more: the provider need not write again what it has not confirmed."""
-        for confirmation in self.confirmations:
-            confirmation.cancel()
-
-
 class Sender:
     """Composes, encodes, and sends events through the pipelines. Thread-safe."""
 
@@ -123,26 +111,21 @@ class Sender:
         self._registry = registry
         self._codec = codec
         self._chain = PipelineChain(pipelines, send=self._give)
+        self._here = threading.local()
 
     def send(self, event: Any, options: SendOptions, timeout: float) -> None:
         """Send and wait for the confirmation. Raises within ``timeout`` seconds."""
         self._wait(self.begin(event, options, timeout), timeout)
 
-    async def send_async(self, event: Any, options: SendOptions, timeout: float) -> None:
-        """The same without blocking the loop."""
-        import asyncio  # not before: most programs have no loop
+    def begin_async(self, event: Any, options: SendOptions, timeout: float) -> AwaitedSending:
+        """Hand an event to the provider. Whoever runs in a loop awaits the answer, which raises as ``send`` does."""
+        from aspyx_event.delivery.awaiting import AwaitedSending, desk_of
 
-        sending = self.begin(event, options, timeout)
-        try:
-            for confirmation in sending.confirmations:
-                await asyncio.wait_for(asyncio.wrap_future(confirmation), sending.deadline.left())
-        except asyncio.TimeoutError:
-            raise self._late(sending, timeout) from None
-        except ProviderError as error:
-            error.event_id = error.event_id or sending.id
-            raise
-        finally:
-            sending.forget()
+        desk = desk_of(self._here, self._late)
+        until = desk.until(timeout)
+        sending = self._hand_over(AwaitedSending(event, desk, timeout), options)
+        sending.begin(until)
+        return sending
 
     def send_all(self, events: Iterable[Any], options: SendOptions, timeout: float) -> None:
         """Send many with their confirmations pipelined. Raises SendEventsError at the end."""
@@ -164,8 +147,12 @@ class Sender:
         if window.failed:
             raise SendEventsError(window.failed, window.confirmed)
 
-    def begin(self, event: Any, options: SendOptions, timeout: float) -> Sending:
+    def begin(self, event: Any, options: SendOptions, timeout: float) -> TimedSending:
         """Encode an event and hand it to the provider, without waiting."""
+        return self._hand_over(TimedSending(event, timeout), options)
+
+    def _hand_over(self, sending: S, options: SendOptions) -> S:
+        event = sending.event
         descriptor = self._registry.event_for(type(event))
         # One after the other: Python makes a dictionary of what is named in a call of a class, in a quarter of a
         # microsecond.
@@ -174,8 +161,8 @@ class Sender:
         envelope.event = event
         envelope.delay = options.delay
         envelope.ttl = options.ttl
-        sending = Sending(event, envelope.id, timeout)
-        envelope.answers = sending.confirmations
+        sending.id = envelope.id
+        envelope.answers = sending.confirmations = []
         try:
             self._chain.send(envelope, descriptor)
         except ProviderError as error:  # it says which event it is about, whether the provider knew or not
@@ -209,7 +196,7 @@ class Sender:
             attributes.update(options.headers)
         return attributes
 
-    def _wait(self, sending: Sending, timeout: float) -> None:
+    def _wait(self, sending: TimedSending, timeout: float) -> None:
         try:
             for confirmation in sending.confirmations:
                 confirmation.result(sending.deadline.left())
@@ -241,13 +228,13 @@ class Sender:
 class _Window:
     """The events of one ``send_events`` that are not confirmed yet, oldest first. Belongs to one thread."""
 
-    def __init__(self, wait: Callable[[Sending], None]) -> None:
+    def __init__(self, wait: Callable[[TimedSending], None]) -> None:
         self._wait = wait
-        self.open: deque[Sending] = deque()
+        self.open: deque[TimedSending] = deque()
         self.failed: list[FailedSend] = []
         self.confirmed = 0
 
-    def add(self, sending: Sending) -> None:
+    def add(self, sending: TimedSending) -> None:
         """One more. What is confirmed already, with nothing open before it, need not be kept."""
         for confirmation in sending.confirmations:
             if self.open or not confirmation.done() or confirmation.cancelled() or confirmation.exception():
@@ -281,7 +268,7 @@ class _Window:
             else:
                 self.confirmed += 1
 
-    def _until_likely(self, first: Sending, last: Sending) -> None:
+    def _until_likely(self, first: TimedSending, last: TimedSending) -> None:
         """Brokers confirm in order: with the last one the others are confirmed, too, most of the time."""
         for confirmation in last.confirmations:
             with contextlib.suppress(EventError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError):

@@ -5,92 +5,134 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures._base import FINISHED, PENDING
-from typing import Any, Optional, TypeVar
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
+from typing import Any, Callable, Optional, TypeVar
 
 from aspyx_event.timing import Deadline
 
 _STEP = 0.5
+_OPEN = (PENDING, RUNNING)
+_CANCELLED = (CANCELLED, CANCELLED_AND_NOTIFIED)
 
 T = TypeVar("T")
 
 
 class Answer(Future[None]):
-    """A Future whose Condition is made when it is needed: by a callback, a cancellation, ``concurrent.futures.wait``.
+    """A Future whose Condition is made when ``concurrent.futures.wait``, or somebody like it, asks for it.
 
-    Most of those that sends get need none. Making it, waiting and answering through it is most of what a confirmation
-    costs, and one is made for each event. What the Condition locks is locked all the same; whoever looks for it before
-    the answer is notified.
+    Nobody asks for most of those that sends get. Making it, waiting and answering through it is most of what a
+    confirmation costs, in time and memory, and one is made for each event. What the Condition locks is locked all the
+    same; whoever looks for it before the end is notified.
     """
 
+    # The attributes of Future, which are private there: tests/unit/providers/network compares them.
+    __slots__ = (
+        "_done_callbacks",
+        "_exception",
+        "_lock",
+        "_made",
+        "_result",
+        "_sleepers",
+        "_state",
+        "_waiters",
+    )
+
     def __init__(self) -> None:
-        # Instead of Future's own, which makes the Condition. tests/unit/providers/network compares the attributes.
+        # Instead of Future's own, which makes the Condition, and lists that stay empty.
         self._lock = threading.RLock()  # as in Condition: the repr in its errors takes it again
         self._state = PENDING
         self._result: Any = None
         self._exception: Optional[BaseException] = None
-        self._waiters: list[Any] = []
-        self._done_callbacks: list[Any] = []
-        self._sleepers: list[Any] = []
-        """Locks that are released with the answer: what a Condition does, without its detours."""
+        self._done_callbacks: tuple[Callable[[Any], object], ...] = ()
+        self._sleepers: tuple[Any, ...] = ()  # locks that the end releases: a Condition without its detours
+        self._made: Optional[threading.Condition] = None
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "_condition":
-            raise AttributeError(name)
-        return self.__dict__.setdefault(name, threading.Condition(self._lock))  # one, whoever comes at the same time
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override] # an attribute there
+        with self._lock:
+            if self._made is None:
+                self._waiters: list[Any] = []  # who reads or writes these has the Condition
+                self._made = threading.Condition(self._lock)
+            return self._made
 
     def done(self) -> bool:
         """Whether it is answered, or cancelled."""
-        return self._state is FINISHED or super().done()
+        return self._state not in _OPEN
 
     def cancelled(self) -> bool:
         """Whether nobody waits any more."""
-        state = self._state
-        return state is not PENDING and state is not FINISHED and super().cancelled()
+        return self._state in _CANCELLED
 
     def cancel(self) -> bool:
         """Nobody waits any more. False when it is answered."""
-        if self._state is FINISHED:
-            return False
+        if self._state not in _OPEN:
+            return self._state in _CANCELLED
+        if self._end(CANCELLED):
+            return True
         cancelled = super().cancel()
         self._wake()
         return cancelled
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the answer, at most ``timeout`` seconds; the error that it is, if it is one."""
+        self._wait(timeout)
+        return self._exception if self._state is FINISHED else super().exception(0)
+
     def result(self, timeout: float | None = None) -> None:
         """Wait for the answer, at most ``timeout`` seconds."""
-        if self._state is PENDING:
-            self._sleep(-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
+        self._wait(timeout)
         if self._state is not FINISHED or self._exception is not None:
             super().result(0)
 
-    def _sleep(self, timeout: float) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Call it at the end, in the thread that brings it; now, if that has come."""
+        with self._lock:
+            if self._state in _OPEN:
+                self._done_callbacks = (*self._done_callbacks, fn)
+                return
+        super().add_done_callback(fn)
+
+    def set_result(self, result: None) -> None:
+        """Answer."""
+        if not self._end(FINISHED):
+            super().set_result(result)
+            self._wake()
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Answer with an error."""
+        if not self._end(FINISHED, exception):
+            super().set_exception(exception)
+            self._wake()
+
+    def _wait(self, timeout: float | None) -> None:
+        if self._state is not PENDING:
+            return
         sleeper = threading.Lock()
         sleeper.acquire()
         with self._lock:
             if self._state is not PENDING:
                 return
-            self._sleepers.append(sleeper)
-        sleeper.acquire(timeout=timeout)
+            self._sleepers = (*self._sleepers, sleeper)
+        sleeper.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
-    def set_result(self, result: None) -> None:
-        """Answer."""
+    def _end(self, state: str, exception: BaseException | None = None) -> bool:
+        """End it where nobody has the Condition; False otherwise, or where it has ended."""
         with self._lock:
-            plain = "_condition" not in self.__dict__ and self._state is PENDING
-            if plain:
-                self._state = FINISHED
-        if not plain:
-            super().set_result(result)
+            if self._made is not None or self._state is not PENDING:
+                return False
+            self._exception = exception
+            self._state = state
         self._wake()
-
-    def set_exception(self, exception: BaseException | None) -> None:
-        """Answer with an error."""
-        super().set_exception(exception)
-        self._wake()
+        if self._done_callbacks:
+            self._invoke_callbacks()  # type: ignore[attr-defined] # of Future
+        return True
 
     def _wake(self) -> None:
         """After the state was changed under the lock: nobody falls asleep any more."""
+        if not self._sleepers:
+            return
         with self._lock:  # two may end it at once, and only one of them releases each sleeper
-            sleepers, self._sleepers = self._sleepers, []
+            sleepers, self._sleepers = self._sleepers, ()
         for sleeper in sleepers:
             sleeper.release()
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
 from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from aspyx_event.exceptions import ProviderUnavailable
 from aspyx_event.provider import Confirmation
-from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.futures import Answer, fail, resolve
 from aspyx_event.timing import Scheduler
 
 YOUTH = 3.0
@@ -128,7 +127,7 @@ class _Guarded:
         self._begun = time.monotonic()
         self._send = send
         self.queue = queue
-        self.outer: Confirmation[None] = Future()
+        self.outer: Confirmation[None] = Answer()
         self.outer.add_done_callback(self._ended)
 
     def begin(self, inner: Confirmation[None]) -> None:

@@ -15,6 +15,29 @@ import pytest
 from aspyx_event.providers.network.futures import Answer, awaited, fail, resolve
 
 
+def _fail(answer: Answer) -> None:
+    fail(answer, ValueError("no"))
+
+
+ENDS: list[Callable[[Answer], Any]] = [resolve, _fail, Answer.cancel]
+OUTCOMES = ["answered", "ValueError", "CancelledError"]
+
+
+def _outcome(answer: Answer, timeout: float | None = 30) -> str:
+    try:
+        answer.result(timeout)
+    except (ValueError, CancelledError) as error:
+        return type(error).__name__
+    return "answered"
+
+
+def _until_asleep(answer: Answer, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(answer._sleepers) < count and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    assert len(answer._sleepers) == count
+
+
 class Heard(Exception):
     """Raised by the signal handler of this test."""
 
@@ -72,12 +95,45 @@ def _set_later() -> Answer:
 def test_attributes_of_an_answer() -> None:
     """An Answer has all attributes that this Python's Future has, the Condition when somebody asks for it."""
     answer = Answer()
-    assert "_condition" not in vars(answer)
-    assert set(vars(Future())) == {*vars(answer), "_condition"} - {"_lock", "_sleepers"}
+    assert vars(answer) == {}
+    assert set(vars(Future())) == {*Answer.__slots__, "_condition"} - {"_lock", "_made", "_sleepers"}
+    assert answer._made is None
     assert type(answer._condition) is type(vars(Future())["_condition"])
-    assert answer._condition is answer._condition
-    with pytest.raises(AttributeError):
-        answer.unknown  # noqa: B018
+    assert answer._condition is answer._condition is answer._made
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_condition(end: Callable[[Answer], Any]) -> None:
+    """To be called, to wait, to ask and to be answered takes no Condition; whatever the end, all hear of it."""
+    answer, called = Answer(), []
+    answer.add_done_callback(called.append)
+    answer.add_done_callback(lambda answer: called.append(answer.done()))
+    assert (answer.done(), answer.cancelled()) == (False, False)
+    waiter = threading.Thread(target=lambda: called.append(_outcome(answer)))
+    waiter.start()
+    _until_asleep(answer, 1)
+    end(answer)
+    waiter.join(30)
+    assert called[:2] == [answer, True]
+    assert (answer.done(), answer.cancelled()) == (True, end is Answer.cancel)
+    assert called[2:] == [_outcome(answer)] == [OUTCOMES[ENDS.index(end)]]
+    if end is resolve:
+        assert answer._made is None
+
+
+def test_a_callback_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the others are called."""
+
+    def bad(_answer: Any) -> None:
+        raise ValueError("bad")
+
+    answer, called = Answer(), []
+    answer.add_done_callback(bad)
+    answer.add_done_callback(called.append)
+    answer.set_result(None)
+    answer.add_done_callback(bad)
+    assert called == [answer]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["bad", "bad"]
 
 
 @pytest.mark.parametrize("make", [_first_set, _set_later])
@@ -133,34 +189,30 @@ def test_an_answer_in_a_loop() -> None:
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["nobody asked for the Condition", "somebody did"])
-@pytest.mark.parametrize("end", [resolve, lambda answer: fail(answer, ValueError("no")), Answer.cancel])
+@pytest.mark.parametrize("end", ENDS)
 def test_whatever_the_end(end: Callable[[Answer], Any], asked: bool) -> None:
     """Who waits without a limit is woken by an answer, an error and a cancellation, and so are all others who wait."""
     answer = Answer()
     if asked:
-        answer.add_done_callback(lambda _answer: None)
+        assert answer._condition
     heard: list[str] = []
-
-    def waiting(timeout: Any) -> None:
-        try:
-            answer.result(timeout)
-            heard.append("answered")
-        except (ValueError, CancelledError) as error:
-            heard.append(type(error).__name__)
-
-    waiters = [threading.Thread(target=waiting, args=(timeout,)) for timeout in (None, 60, threading.TIMEOUT_MAX * 2)]
+    called: list[Answer] = []
+    answer.add_done_callback(called.append)
+    works = [
+        lambda: heard.append(_outcome(answer, None)),
+        lambda: heard.append(_outcome(answer, 60)),
+        lambda: heard.append(_outcome(answer, threading.TIMEOUT_MAX * 2)),
+    ]
+    waiters = [threading.Thread(target=work) for work in works]
     for waiter in waiters:
         waiter.start()
-    deadline = time.monotonic() + 30
-    while len(answer._sleepers) < 3 and time.monotonic() < deadline:
-        threading.Event().wait(0.001)
-    assert len(answer._sleepers) == 3
+    _until_asleep(answer, 3)
     end(answer)
     for waiter in waiters:
         waiter.join(30)
-    expected = "answered" if end is resolve else "CancelledError" if end is Answer.cancel else "ValueError"
-    assert heard == [expected] * 3
-    assert answer._sleepers == []
+    assert heard == [OUTCOMES[ENDS.index(end)]] * 3
+    assert answer._sleepers == ()
+    assert called == [answer]
 
 
 def test_time_is_over() -> None:
@@ -191,6 +243,30 @@ def test_no_wake_up_is_lost() -> None:
     for waiter in waiters:
         waiter.join(60)
     assert len(heard) == 2 * len(answers)
+
+
+def test_no_call_is_lost() -> None:
+    """However those who want to be called, who ask for the Condition and who answer meet, each is called once."""
+    answers = [Answer() for _ in range(3000)]
+    called: list[Answer] = []
+
+    def ask_for_all() -> None:
+        for answer in answers:
+            answer.add_done_callback(called.append)
+
+    def look_at_all() -> None:
+        for answer in answers[::2]:
+            assert answer._condition
+
+    threads = [threading.Thread(target=work) for work in (ask_for_all, ask_for_all, look_at_all)]
+    for thread in threads:
+        thread.start()
+    for answer in answers:
+        answer.set_result(None)
+    for thread in threads:
+        thread.join(60)
+    assert len(called) == 2 * len(answers)
+    assert wait(answers, 30).done == set(answers)
 
 
 def test_answered_and_cancelled_at_once() -> None:

@@ -1,0 +1,35 @@
+"""One event on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aspyx_event.provider import Confirmation
+from aspyx_event.timing import Deadline
+
+
+class Sending:
+    """One event on its way, and its confirmations. There are none when a pipeline filtered it."""
+
+    __slots__ = ("confirmations", "event", "id")
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+        self.id = ""
+        self.confirmations: Sequence[Confirmation[None]] = ()
+
+    def forget(self) -> None:
+        """Nobody waits any more: the provider need not write again what it has not confirmed."""
+        for confirmation in self.confirmations:
+            confirmation.cancel()
+
+
+class TimedSending(Sending):
+    """One that a thread waits for, ``timeout`` seconds from now on."""
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, event: Any, timeout: float) -> None:
+        super().__init__(event)
+        self.deadline = Deadline(timeout)
