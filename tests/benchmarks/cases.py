@@ -21,7 +21,8 @@ HANDLER = "proton MessagingHandler"
 class Amounts:
     """How many events a side handles in one round."""
 
-    many: int = 3000
+    many: int = 6000
+    local: int = 20_000
     each: int = 300
     threads: int = 1600
     steady: int = 1000
@@ -32,6 +33,7 @@ class Amounts:
         """Fewer of each, for a quick look."""
         return Amounts(
             self.many // by,
+            self.local // by,
             max(200, self.each // by),
             self.threads // by,
             max(500, self.steady // by),

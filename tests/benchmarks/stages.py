@@ -51,7 +51,7 @@ RECEIVE: Stages = [
     (AMQPDelivery, "read", "worker: decode the AMQP message"),
     (Attempts, "run", "worker: envelope, context"),
     (JsonCodec, "decode", "worker: JSON to a validated event"),
-    (PipelineChain, "next_handle", "worker: pipelines"),
+    (PipelineChain, "handle", "worker: pipelines"),
     (Counting, "on", "worker: the listener"),
     (Settlement, "settle", "worker: accept"),
 ]

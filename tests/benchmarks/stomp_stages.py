@@ -42,7 +42,7 @@ RECEIVE: Stages = [
     (StompDelivery, "read", "worker: frame to envelope"),
     (Attempts, "run", "worker: envelope, context"),
     (JsonCodec, "decode", "worker: JSON to a validated event"),
-    (PipelineChain, "next_handle", "worker: pipelines"),
+    (PipelineChain, "handle", "worker: pipelines"),
     (Counting, "on", "worker: the listener"),
     (Settlement, "settle", "worker: accept"),
     (StompSubscription, "settle", "worker: accept"),
