@@ -250,11 +250,11 @@ class Dispatcher:
                 self._changed.notify_all()
 
     def _watch(self) -> None:
+        self._scheduler.call_later(WATCH_EVERY, self._watch, daemon=True)
         self._turns.wake()
         for worker in self.workers:
             worker.wake()
             worker.warn_of_long_runners()
-        self._scheduler.call_later(WATCH_EVERY, self._watch, daemon=True)
 
     def __repr__(self) -> str:
         running = sum(len(worker.inbox.running) for worker in self.workers)

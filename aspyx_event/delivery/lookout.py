@@ -79,8 +79,8 @@ class Lookout:
                     self._look()
                 self._rest()
         except BaseException:
+            self._allow(self._most)  # first: a handler of the log may raise, too
             logger.exception("threads are not looked after any more: all of them run")
-            self._allow(self._most)
 
     def _watching(self) -> bool:
         return self._crowded() and not self._closed.is_set()
@@ -130,9 +130,9 @@ class Lookout:
 
     def _rate(self, seconds: float) -> float:
         """Deliveries that are handled in a second, measured for so long."""
-        began, handled = time.monotonic(), self.handled()
+        began, handled = time.perf_counter(), self.handled()  # monotonic() may stand still for 16 ms on Windows
         self._closed.wait(seconds)
-        return (self.handled() - handled - 1) / (time.monotonic() - began)
+        return (self.handled() - handled - 1) / (time.perf_counter() - began)
 
     def __repr__(self) -> str:
         return f"<Lookout {self._most} threads, {'one' if self._alone else 'all'} at once>"

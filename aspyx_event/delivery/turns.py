@@ -49,11 +49,11 @@ class Turns:
         self._lookout.close(timeout)
 
     def submit(self, turn: Turn) -> None:
-        """Call ``turn`` when its time has come. Raises RuntimeError when the executor takes nothing any more."""
+        """Call ``turn`` when its time has come. Raises RuntimeError when there is no thread, and none to be had."""
         with self._lock:
             self._waiting.append(turn)
             wanted = self._wanted()
-            crowded = self._running > 0
+            crowded = self._running > 0 or len(self._waiting) > 1  # the first of two may block when its thread has come
         if crowded and self._lookout.resting:
             self._lookout.notice()
         if not wanted:
@@ -62,7 +62,7 @@ class Turns:
             self._call()
         except RuntimeError:
             with self._lock:
-                if turn in self._waiting:
+                if not self._running and turn in self._waiting:  # else who runs does it
                     self._waiting.remove(turn)
                     raise
 
@@ -72,7 +72,7 @@ class Turns:
         with self._lock:
             wanted = self._wanted()
         if wanted:
-            self._call()
+            self._call_another()
 
     def goes_on(self) -> bool:
         """For a turn, after each delivery: whether it may take the next one, too."""
@@ -82,9 +82,8 @@ class Turns:
     def _allow(self, threads: int) -> None:
         with self._lock:
             self._limit = threads
-            wanted = self._wanted()
-        if wanted:
-            self._call_another()
+            if self._wanted():  # under the lock: all others could be done before ``started`` hears of this task
+                self._call_another()
 
     def _crowded(self) -> bool:
         with self._lock:
@@ -118,5 +117,5 @@ class Turns:
                 logger.exception("a worker's turn failed")
 
     def _call_another(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the executor shuts down: who has a thread does what is left
+        with contextlib.suppress(RuntimeError):  # it shuts down, or has no thread to give: who runs does what is left
             self._call()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +116,33 @@ def test_a_lookout_that_fails(told: Any, caplog: pytest.LogCaptureFixture) -> No
     assert "all of them run" in caplog.text
 
 
+def test_a_log_that_fails_too() -> None:
+    """All threads run after a fault, also when it cannot be logged."""
+    allowed = Collected[int]()
+    lookout = Lookout(MOST, crowded=lambda: bool(1 / 0), allow=allowed)
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(record.msg)
+
+    handler = Broken()
+    lookout_module.logger.addHandler(handler)
+    try:
+        with pytest.raises(OSError, match="not looked after"):
+            lookout._run()
+    finally:
+        lookout_module.logger.removeHandler(handler)
+    assert allowed.items == [MOST]
+
+
+def test_a_clock_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where monotonic() makes long steps, as on Windows, deliveries a second are measured all the same."""
+    coarse = SimpleNamespace(monotonic=lambda: 1.0, perf_counter=time.perf_counter)
+    monkeypatch.setattr(lookout_module, "time", coarse)
+    lookout = Lookout(MOST, crowded=lambda: False, allow=Collected[int]())
+    assert lookout._rate(0.001) == 0
+
+
 def test_turns_run_one_at_a_time_when_told_so() -> None:
     """Threads beyond the allowed ones leave after their turn; the rest follows on the one that stays, or on all."""
     with ThreadPoolExecutor(2) as executor:
@@ -135,6 +165,27 @@ def test_turns_run_one_at_a_time_when_told_so() -> None:
         last.wait_reached()
         three.open()
         last.open()
+
+
+def test_the_first_of_two_turns_blocks() -> None:
+    """Two turns that wait for the one allowed thread before it has come: the second does not wait for the first."""
+    with ThreadPoolExecutor(2) as executor:
+        turns = Turns(executor, 2, Collected[Future[Any]]())
+        turns.open()
+        lookout, late, first, second = turns._lookout, Gate(), Gate(), Gate()
+        while not lookout.resting:
+            threading.Event().wait(0.001)
+        lookout._least = 1e9
+        lookout._run_alone(True)
+        for _ in range(2):
+            executor.submit(late.hold)
+        turns.submit(first.hold)
+        turns.submit(second.hold)
+        late.open()
+        second.wait_reached()
+        first.open()
+        second.open()
+        turns.close(DEADLINE)
 
 
 def test_a_listener_that_suddenly_blocks_holds_up_nobody() -> None:

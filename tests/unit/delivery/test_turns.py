@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aspyx_event.delivery.turns import Turns
+from aspyx_event.testing import ManualClock
 from tests.unit.support import DEADLINE, Collected, Gate
 
 
@@ -118,3 +119,61 @@ def test_an_executor_that_is_shut_down(pools: Any) -> None:
     with pytest.raises(RuntimeError):
         pool.turns.submit(lambda: called("after"))
     assert called.items == ["before"]
+
+
+def no_thread(*_arguments: Any) -> Future[Any]:
+    raise RuntimeError("can't start new thread")
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_executor_that_gets_no_further_thread(pools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is submitted where the machine gives no further thread follows on the one that runs."""
+    pool, called, gate = pools(2), Collected[str](), Gate()
+    pool.turns.submit(gate.hold)
+    gate.wait_reached()
+    monkeypatch.setattr(pool.executor, "submit", no_thread)
+    pool.turns.submit(lambda: called("next"))
+    gate.open()
+    assert called.wait(1) == ["next"]
+
+
+def test_waking_where_there_is_no_thread(pools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wake where no thread can be had harms nothing: it is tried again next time."""
+    pool, called = pools(1), Collected[str]()
+    with monkeypatch.context() as patched:
+        patched.setattr(pool.turns, "_call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.turns.submit(lambda: called("left behind"))
+    with monkeypatch.context() as patched:
+        patched.setattr(pool.executor, "submit", no_thread)
+        pool.turns.wake()
+    assert called.items == []
+    pool.turns.wake()
+    assert called.wait(1) == ["left behind"]
+
+
+def test_a_manual_clock_hears_of_a_thread_in_time() -> None:
+    """When more threads are allowed, nothing counts as done before the clock has heard of the one that is called."""
+    clock, one, two, settled, more = ManualClock(), Gate(), Gate(), Collected[bool](), threading.Event()
+
+    def started(future: Future[Any]) -> None:
+        if more.is_set():
+            one.open()
+            settled(clock.settle(0.1))
+        clock.submitted(future)
+
+    with ThreadPoolExecutor(2) as executor:
+        turns = Turns(executor, 2, started)
+        turns._allow(1)
+        turns.submit(one.hold)
+        one.wait_reached()
+        turns.submit(two.hold)
+        more.set()
+        turns._allow(2)
+        two.wait_reached()
+        assert settled.items == [False]
+        two.open()
+        assert clock.settle(DEADLINE)
