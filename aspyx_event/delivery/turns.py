@@ -53,7 +53,7 @@ class Turns:
         with self._lock:
             self._waiting.append(turn)
             wanted = self._wanted()
-            crowded = self._running > 0 or len(self._waiting) > 1  # the first of two may block when its thread has come
+            crowded = self._running > 0 or len(self._waiting) > self._limit  # of those who come the first may block
         if crowded and self._lookout.resting:
             self._lookout.notice()
         if not wanted:
