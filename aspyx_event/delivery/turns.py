@@ -68,7 +68,8 @@ class Turns:
 
     def wake(self) -> None:
         """Call a thread if one is needed and none was called: for what an interruption may have left behind."""
-        self._lookout.notice()
+        if self._lookout.resting:
+            self._lookout.notice()
         with self._lock:
             wanted = self._wanted()
         if wanted:
@@ -114,7 +115,8 @@ class Turns:
                     self._call_another()
                 turn()
             except BaseException:
-                logger.exception("a worker's turn failed")
+                with contextlib.suppress(Exception):  # of a handler of the log: this thread has more to do
+                    logger.exception("a worker's turn failed")
 
     def _call_another(self) -> None:
         with contextlib.suppress(RuntimeError):  # it shuts down, or has no thread to give: who runs does what is left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import logging
@@ -178,7 +179,8 @@ class ListenerWorker:
                 if not self._goes_on():
                     break
         except BaseException:
-            logger.exception("listener %s: a worker's turn failed", self.listener.name)
+            with contextlib.suppress(Exception):  # of a handler of the log: the turn has to be ended all the same
+                logger.exception("listener %s: a worker's turn failed", self.listener.name)
         if call.answered:
             self.inbox.worker_gone()
         call.answered = True
