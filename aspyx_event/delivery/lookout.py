@@ -13,7 +13,7 @@ from typing import Callable
 logger = logging.getLogger(__name__)
 
 LOOK = 0.005
-"""Seconds between two looks while one thread runs. When a listener suddenly blocks, the others wait for two or three."""
+"""Seconds between two looks while one thread runs. When a listener suddenly blocks, others wait for two or three."""
 TRIAL = 0.01
 """Seconds over which deliveries are counted, before and during a trial."""
 QUICK = 1000
