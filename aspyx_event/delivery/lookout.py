@@ -20,7 +20,7 @@ QUICK = 1000
 """Deliveries a second of all listeners. With fewer, each takes so long that changing threads costs little beside it."""
 BETTER = 1.1
 """How many times more have to be handled for a change."""
-SOON = 0.1
+SOON = 0.05
 """Seconds until the next trial, after one that brought a change; each that brings none doubles them."""
 LATE = 12.8
 """The most seconds between two trials."""
