@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -75,6 +76,35 @@ class Gate:
     def wait_reached(self) -> None:
         """For the test: until the listener is here."""
         assert self.reached.wait(DEADLINE), "nobody came to the gate"
+
+
+@contextlib.contextmanager
+def often_switched() -> Iterator[None]:
+    """Threads come between each other nearly everywhere."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+class BrokenHandler(logging.Handler):
+    """A handler of the log that raises OSError."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(record.msg)
+
+
+@contextlib.contextmanager
+def broken_log(logger: logging.Logger) -> Iterator[None]:
+    """Whatever is logged there raises."""
+    handler = BrokenHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from aspyx_event.delivery.lanes import Item
 from aspyx_event.delivery.throttle import FAILURES_IN_A_ROW, PROBE_EVERY, Throttle
 from tests.unit.delivery.events import Placed, listening
 from tests.unit.fake_provider import FakeDelivery, FakeProvider, confirmed, refused
-from tests.unit.support import DEADLINE, Collected, managed
+from tests.unit.support import DEADLINE, Collected, managed, often_switched
 
 
 def delivery(key: str | None = None) -> FakeDelivery:
@@ -273,13 +272,9 @@ class Pool:
 def test_threads_forget_nothing(concurrency: int) -> None:
     """However those who bring deliveries and those who take them come between each other, each is taken, once, and
     those of a key in order."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with often_switched():
         pool = Pool(concurrency, 1000)
         pool.run()
-    finally:
-        sys.setswitchinterval(before)
     found = pool.handled.items
     assert sorted(found) == sorted(b"%s %d" % (name, number) for name in (b"a", b"b") for number in range(500))
     for name in (b"a", b"b"):

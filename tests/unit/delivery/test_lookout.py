@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from aspyx_event.delivery import lookout as lookout_module
 from aspyx_event.delivery.lookout import QUICK, Lookout
 from aspyx_event.delivery.turns import Turns
 from tests.unit.delivery.events import Placed, listening
-from tests.unit.support import DEADLINE, Collected, Gate, managed
+from tests.unit.support import DEADLINE, Collected, Gate, broken_log, managed
 
 MOST = 6
 
@@ -120,18 +119,8 @@ def test_a_log_that_fails_too() -> None:
     """All threads run after a fault, also when it cannot be logged."""
     allowed = Collected[int]()
     lookout = Lookout(MOST, crowded=lambda: bool(1 / 0), allow=allowed)
-
-    class Broken(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            raise OSError(record.msg)
-
-    handler = Broken()
-    lookout_module.logger.addHandler(handler)
-    try:
-        with pytest.raises(OSError, match="not looked after"):
-            lookout._run()
-    finally:
-        lookout_module.logger.removeHandler(handler)
+    with broken_log(lookout_module.logger), pytest.raises(OSError, match="not looked after"):
+        lookout._run()
     assert allowed.items == [MOST]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ import pytest
 from aspyx_event.delivery import turns as turns_module
 from aspyx_event.delivery.turns import Turns
 from aspyx_event.testing import ManualClock
-from tests.unit.support import DEADLINE, Collected, Gate
+from tests.unit.support import DEADLINE, Collected, Gate, broken_log
 
 
 class Pool:
@@ -102,23 +101,15 @@ def test_a_turn_whose_failure_cannot_be_logged(pools: Any) -> None:
     """A handler of the log that raises ends neither the thread nor the turns that follow."""
     pool, called, gate = pools(1), Collected[str](), Gate()
 
-    class Broken(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            raise OSError(record.msg)
-
     def fail() -> None:
         gate.hold()
         raise SystemExit
 
-    handler = Broken()
-    turns_module.logger.addHandler(handler)
-    try:
+    with broken_log(turns_module.logger):
         pool.turns.submit(fail)
         pool.turns.submit(lambda: called("next"))
         gate.open()
         assert called.wait(1) == ["next"]
-    finally:
-        turns_module.logger.removeHandler(handler)
 
 
 def test_threads_come_back(pools: Any) -> None:

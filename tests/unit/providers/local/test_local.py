@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import queue
 import random
-import sys
 import threading
 from typing import Any, Optional
 
@@ -28,7 +27,7 @@ from aspyx_event.providers.local import bus as bus_module
 from aspyx_event.providers.local import provider as provider_module
 from aspyx_event.providers.local.bus import Bus
 from aspyx_event.providers.local.queues import Held, Message, Queue
-from tests.unit.support import DEADLINE, Collected
+from tests.unit.support import DEADLINE, Collected, often_switched
 
 EVENT = EventDescriptor("Placed", int, durable=True)
 FLEETING = EventDescriptor("Passed", int)
@@ -375,13 +374,9 @@ class Traffic:
 def test_nobody_is_forgotten(credit: int) -> None:
     """However threads that publish and settle come between each other, each message is handed over until it is
     accepted, once for each queue."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with often_switched():
         traffic = Traffic(credit, each=400)
         traffic.run()
-    finally:
-        sys.setswitchinterval(before)
     expected = [b"%s %d" % (name.encode(), number) for name in "abc" for number in range(400)]
     assert sorted(traffic.accepted.items) == sorted(2 * expected)
     assert [traffic.bus.depth(name) for name in traffic.bus.queues] == [0, 0]
@@ -429,17 +424,15 @@ def test_order_of_each_sender(credit: int) -> None:
     bus.consume("Placed::billing", receive, credit)
     settler = threading.Thread(target=settle)
     senders = [threading.Thread(target=publish, args=(name,)) for name in (b"a", b"b")]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in (settler, *senders):
-            thread.start()
-        handed.wait(1000)
-    finally:
-        settled.put(None)
-        for thread in (settler, *senders):
-            thread.join(DEADLINE)
-        sys.setswitchinterval(before)
+    with often_switched():
+        try:
+            for thread in (settler, *senders):
+                thread.start()
+            handed.wait(1000)
+        finally:
+            settled.put(None)
+            for thread in (settler, *senders):
+                thread.join(DEADLINE)
     bodies = [held.message.body for held in handed.items]
     for name in (b"a", b"b"):
         assert [body for body in bodies if body.startswith(name)] == [b"%s%d" % (name, n) for n in range(500)]

@@ -225,6 +225,17 @@ def test_time_is_over() -> None:
     answer.result(0)
 
 
+def _answer_beside(answers: list[Answer], *works: Callable[[], None]) -> None:
+    """Answer all while threads do these works, and wait for them."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for answer in answers:
+        answer.set_result(None)
+    for thread in threads:
+        thread.join(60)
+
+
 def test_no_wake_up_is_lost() -> None:
     """However the waiter and the one who answers meet, the waiter hears of it."""
     answers = [Answer() for _ in range(5000)]
@@ -235,13 +246,7 @@ def test_no_wake_up_is_lost() -> None:
             answer.result(30)
             heard.append(answer)
 
-    waiters = [threading.Thread(target=wait_for_all) for _ in range(2)]
-    for waiter in waiters:
-        waiter.start()
-    for answer in answers:
-        answer.set_result(None)
-    for waiter in waiters:
-        waiter.join(60)
+    _answer_beside(answers, wait_for_all, wait_for_all)
     assert len(heard) == 2 * len(answers)
 
 
@@ -258,13 +263,7 @@ def test_no_call_is_lost() -> None:
         for answer in answers[::2]:
             assert answer._condition
 
-    threads = [threading.Thread(target=work) for work in (ask_for_all, ask_for_all, look_at_all)]
-    for thread in threads:
-        thread.start()
-    for answer in answers:
-        answer.set_result(None)
-    for thread in threads:
-        thread.join(60)
+    _answer_beside(answers, ask_for_all, ask_for_all, look_at_all)
     assert len(called) == 2 * len(answers)
     assert wait(answers, 30).done == set(answers)
 
