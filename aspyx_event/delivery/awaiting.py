@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError
 from typing import Any, Callable, Optional
 
 from aspyx_event.delivery.sending import Sending
-from aspyx_event.exceptions import EventError, ProviderError, ProviderUnavailable
+from aspyx_event.exceptions import EventError, ProviderError
 from aspyx_event.provider import Confirmation
 
 _TICK = 0.02
@@ -155,9 +155,7 @@ class AwaitedSending(Sending):
         """See Sending."""
         if self._tick is not None:
             self._tick.leave(self)
-        confirmations, self.confirmations = self.confirmations, ()
-        for confirmation in confirmations:
-            confirmation.cancel()
+        super().forget()
 
     def _settled(self) -> bool:
         future = self._future
@@ -166,19 +164,16 @@ class AwaitedSending(Sending):
         for confirmation in self.confirmations:
             if not confirmation.done():
                 return False
-            error = _error_of(confirmation, self.id)
+            error = self._error_of(confirmation)
             if error is not None:
                 future.set_exception(error)
                 return True
         future.set_result(None)
         return True
 
-
-def _error_of(confirmation: Confirmation[None], event_id: str) -> BaseException | None:
-    try:
-        error = confirmation.exception(0)
-    except CancelledError:
-        return ProviderUnavailable("the provider was stopped before the confirmation", event_id=event_id)
-    if isinstance(error, ProviderError):
-        error.event_id = error.event_id or event_id
-    return error
+    def _error_of(self, confirmation: Confirmation[None]) -> BaseException | None:
+        try:
+            error = confirmation.exception(0)
+        except CancelledError:
+            return self.given_up()
+        return self.named(error) if isinstance(error, ProviderError) else error

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Optional
-
 
 class Call:
     """A call for somebody. Who comes says so, under the lock of what they come to.
@@ -13,12 +10,10 @@ class Call:
     somebody too many, who finds nothing to do. The other way round nobody would ever come again.
     """
 
-    __slots__ = ("answered", "thread")
+    __slots__ = ("answered",)
 
     def __init__(self) -> None:
         self.answered = False
-        self.thread: Optional[threading.Thread] = None
-        """Who has come."""
 
 
 def pending(call: Call | None) -> bool:

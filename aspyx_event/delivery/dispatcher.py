@@ -237,17 +237,15 @@ class Dispatcher:
                 yield Abandoned(worker.listener.name, item.envelope.id, seconds)
 
     def _count(self, result: Result) -> None:
-        if self._stopping.is_set():
-            with self._changed:
-                if result is Result.RELEASED:
-                    self._released += 1
-                else:
-                    self._finished += 1
+        with self._changed:
+            if result is Result.RELEASED:
+                self._released += 1
+            else:
+                self._finished += 1
 
     def _notify(self) -> None:
-        if self._stopping.is_set():
-            with self._changed:
-                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
 
     def _watch(self) -> None:
         self._scheduler.call_later(WATCH_EVERY, self._watch, daemon=True)

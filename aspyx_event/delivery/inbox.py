@@ -126,14 +126,14 @@ class Inbox:
             while True:
                 with self._lock:
                     if not call.answered:
-                        call.answered, call.thread = True, threading.current_thread()
+                        call.answered = True
                         self._workers += 1
                     if self._workers > self._limit() or self._closed_for():
                         self._workers -= 1
                         return None, False
                     self._paused_until = 0.0
                     if self._startable:
-                        return self._start(self._startable.popleft(), call)
+                        return self._start(self._startable.popleft())
                     if not self._arrived:
                         self._workers -= 1
                         if not self._arrived:  # what came before this look may have counted on this worker
@@ -143,13 +143,13 @@ class Inbox:
                     self._reading = 1
                 item = Item(delivery, opened(delivery))
                 if item.key is None:
-                    started = self._start(item, call)
+                    started = self._start(item)
                     self._reading = 0
                     return started
                 with self._lock:
                     self._reading = 0
                     if self._lanes.admit(item):
-                        return self._start(item, call)
+                        return self._start(item)
 
     def done(self, item: Item) -> bool:
         """The item is settled: the next of its key may start. True: it was the last of those that had to be kept."""
@@ -246,9 +246,9 @@ class Inbox:
             changed = self.throttle.failed(now, again=again) if raised else self.throttle.succeeded()
             return changed, self.throttle.closed_for(now)
 
-    def _start(self, item: Item, call: Call) -> tuple[Item, bool]:
+    def _start(self, item: Item) -> tuple[Item, bool]:
         item.started_at = time.monotonic()
-        item.thread = call.thread
+        item.thread = threading.current_thread()
         self._running.add(item)
         return item, self._wanted()
 

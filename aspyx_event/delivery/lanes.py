@@ -9,7 +9,7 @@ from collections import deque
 from typing import Optional
 
 from aspyx_event.delivery.redelivery import Verdict
-from aspyx_event.envelope import CE_PARTITION_KEY, EV_ATTEMPT, Envelope
+from aspyx_event.envelope import Envelope
 from aspyx_event.provider import Delivery
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,8 @@ class Item:
     def __init__(self, delivery: Delivery, envelope: Envelope) -> None:
         self.delivery = delivery
         self.envelope = envelope
-        headers = envelope.wire_headers
-        self.key = headers.get(CE_PARTITION_KEY)
-        self.attempt = envelope.attempt if EV_ATTEMPT in headers else 1
+        self.key = envelope.key
+        self.attempt = envelope.attempt
 
     def renew(self) -> Envelope:
         """The envelope as it came, whatever an attempt did to it. Read again only after one: most succeed at once."""

@@ -42,7 +42,7 @@ class Lookout:
         self.handled: Callable[[], int] = itertools.count().__next__  # one step of C: no lock for each delivery
         """To be called for each delivery."""
         self.resting = False
-        """Whether ``notice`` has to be called when it gets crowded."""
+        """Whether it sleeps until it gets crowded."""
         self._most = most
         self._crowded = crowded
         self._allow = allow
@@ -62,8 +62,9 @@ class Lookout:
             self._thread.start()
 
     def notice(self) -> None:
-        """It got crowded. Safe where Ctrl-C may come at any line."""
-        self._alarm.put(True)
+        """It got crowded; heard by one that rests. Safe where Ctrl-C may come at any line."""
+        if self.resting:
+            self._alarm.put(True)
 
     def close(self, timeout: float | None) -> None:
         """End the thread."""

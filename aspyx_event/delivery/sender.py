@@ -165,8 +165,8 @@ class Sender:
         envelope.answers = sending.confirmations = []
         try:
             self._chain.send(envelope, descriptor)
-        except ProviderError as error:  # it says which event it is about, whether the provider knew or not
-            error.event_id = error.event_id or sending.id
+        except ProviderError as error:
+            sending.named(error)
             raise
         return sending
 
@@ -201,12 +201,12 @@ class Sender:
             for confirmation in sending.confirmations:
                 confirmation.result(sending.deadline.left())
         except ProviderError as error:
-            error.event_id = error.event_id or sending.id
+            sending.named(error)
             raise
         except concurrent.futures.TimeoutError:
             raise self._late(sending, timeout) from None
         except concurrent.futures.CancelledError:
-            raise ProviderUnavailable("the provider was stopped before the confirmation", event_id=sending.id) from None
+            raise sending.given_up() from None
         finally:
             sending.forget()
 

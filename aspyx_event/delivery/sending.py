@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from aspyx_event.exceptions import ProviderError, ProviderUnavailable
 from aspyx_event.provider import Confirmation
 from aspyx_event.timing import Deadline
 
@@ -21,8 +22,18 @@ class Sending:
 
     def forget(self) -> None:
         """Nobody waits any more: the provider need not write again what it has not confirmed."""
-        for confirmation in self.confirmations:
+        confirmations, self.confirmations = self.confirmations, ()
+        for confirmation in confirmations:
             confirmation.cancel()
+
+    def named(self, error: ProviderError) -> ProviderError:
+        """The error, saying which event it is about, whether the provider knew or not."""
+        error.event_id = error.event_id or self.id
+        return error
+
+    def given_up(self) -> ProviderUnavailable:
+        """What it means when the provider cancels a confirmation."""
+        return ProviderUnavailable("the provider was stopped before the confirmation", event_id=self.id)
 
 
 class TimedSending(Sending):

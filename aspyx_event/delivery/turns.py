@@ -54,7 +54,7 @@ class Turns:
             self._waiting.append(turn)
             wanted = self._wanted()
             crowded = self._running > 0 or len(self._waiting) > self._limit  # of those who come the first may block
-        if crowded and self._lookout.resting:
+        if crowded:
             self._lookout.notice()
         if not wanted:
             return
@@ -68,8 +68,7 @@ class Turns:
 
     def wake(self) -> None:
         """Call a thread if one is needed and none was called: for what an interruption may have left behind."""
-        if self._lookout.resting:
-            self._lookout.notice()
+        self._lookout.notice()
         with self._lock:
             wanted = self._wanted()
         if wanted:

@@ -47,7 +47,10 @@ HANDLER_WARNING = 60.0
 
 
 class ListenerWorker:
-    """The dispatching of one listener: inbox, attempts, settlement, counters. Thread-safe."""
+    """The dispatching of one listener: inbox, attempts, settlement, counters. Thread-safe.
+
+    settled, ended: called for each delivery once ``stopping`` is set.
+    """
 
     def __init__(
         self,
@@ -289,7 +292,8 @@ class ListenerWorker:
         self.counters.count(result, failures=item.failures, error=item.error)
         if result is Result.HANDLED:
             self.credit.measured(seconds)
-        self._ended(result)
+        if self._stopping.is_set():
+            self._ended(result)
         throttled = self._report(item, verdict, result)
         if not self._observers and self.log.silent(result):
             return

@@ -191,9 +191,7 @@ class LocalDelivery(Held, Delivery):
     __slots__ = ("_bus",)
 
     def __init__(self, bus: Bus, queue: Queue, consumer: Consumer, message: Message) -> None:
-        self.queue = queue
-        self.consumer = consumer
-        self.message = message
+        super().__init__(queue, consumer, message)
         self._bus = bus
 
     @property

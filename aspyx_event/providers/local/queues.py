@@ -38,11 +38,6 @@ class Held:
         self.consumer = consumer
         self.message = message
 
-    @property
-    def unsettled(self) -> bool:
-        """Whether the consumer still has it."""
-        return self in self.consumer.held
-
 
 class Consumer:
     """One reader of a queue. ``handing`` is held while its callback runs, so that closing can wait for that.
@@ -88,8 +83,7 @@ class Queue:
         """The next in turn that is ready."""
         if len(self.consumers) == 1:  # nearly always, and asked for each message
             consumer = self.consumers[0]
-            free = consumer.open and not consumer.paused and len(consumer.held) < consumer.credit
-            return consumer if free else None
+            return consumer if consumer.ready else None
         for _ in range(len(self.consumers)):
             consumer = self.consumers[0]
             self.consumers.rotate(-1)
