@@ -50,7 +50,7 @@ def refused(send: Callable[[], None], name: str) -> None:
 
 @given(key=ODD, value=ODD)
 def test_headers(manager: EventManager, key: str, value: str) -> None:
-    """A header is sent when its key is a name, not one of ours, and its value can travel; else the error names the key."""
+    """A header is sent when its key is a name, and not ours, and its value can travel; else the error names the key."""
     good_key = (
         key.isascii()
         and key.replace("_", "a").replace(".", "a").replace("-", "a").isalnum()
