@@ -163,15 +163,15 @@ class Inbox:
             return bool(self._kept) and self._forget_kept(item)
 
     def keep(self, item: Item, why: str) -> tuple[float, bool]:
-        """The item could not be settled: it is first again after a pause. Answers its seconds, and whether this is the
-        first item that is kept.
+        """The item could not be settled: it comes before what has arrived, after a pause. Answers its seconds, and
+        whether this is the first item that is kept. Of several that are kept each gets its turn.
 
         0 seconds: the inbox is closed or held, and the item released.
         """
         with self._lock:
             self._running.discard(item)
             if not self._closed and not self._held:
-                self._startable.appendleft(item)
+                self._startable.append(item)
                 self._paused_until = self._clock.monotonic() + PAUSE
                 first, self._why = not self._kept, why
                 self._kept.add(item)

@@ -60,6 +60,23 @@ def test_workers_are_wanted_up_to_the_concurrency() -> None:
     assert not inbox.wants_worker()
 
 
+def test_each_of_those_that_are_kept_gets_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that can never be written does not keep those of others from being written."""
+    monkeypatch.setattr(inbox_module, "PAUSE", 0.0)
+    inbox = opened(2)
+    for _ in range(2):
+        inbox.put(delivery())
+    worker = called(inbox)
+    never, other = inbox.take(worker)[0], inbox.take(worker)[0]
+    assert never is not None
+    assert other is not None
+    inbox.keep(never, "too large")
+    inbox.keep(other, "full")
+    assert inbox.take(worker)[0] is never
+    inbox.keep(never, "too large")
+    assert inbox.take(worker)[0] is other
+
+
 def test_a_burst_that_is_over_wakes_nobody() -> None:
     """A worker that leaves nothing behind wants no other one, and the next delivery does."""
     inbox = opened(2)
