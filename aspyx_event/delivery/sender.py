@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 WINDOW = 512
 """Unconfirmed events of one ``send_events`` call."""
-_PARTS = 4
+_PARTS = 8
 """A full window is waited for in so many parts."""
 S = TypeVar("S", bound=Sending)
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")

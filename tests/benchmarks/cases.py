@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.benchmarks import footprint, in_flight, in_process, latency, ours, raw_proton, raw_stomp
@@ -50,7 +51,7 @@ def of_broker(broker: Any, sizes: Iterable[int], amounts: Amounts) -> Iterator[C
         yield _amqp_receive(amqp, broker.name, size, amounts.many)
         yield _amqp_send(amqp, broker.name, size, amounts.many)
         yield _amqp_each(amqp, broker.name, size, amounts.each)
-        yield _amqp_threads(amqp, broker.name, size, amounts.threads)
+        yield from _amqp_threads(amqp, broker.name, size, amounts.threads)
     yield Case(
         "AMQP latency at 500/s", f"blocking client, {HANDLER}",
         lambda: latency.of_ours(amqp, amounts.steady), lambda: latency.of_raw(amqp, amounts.steady), broker.name,
@@ -85,7 +86,7 @@ def _waiting(at: Place, where: str, count: int) -> Iterator[Case]:
 def without_broker(sizes: Iterable[int], amounts: Amounts) -> Iterator[Case]:
     """What needs none."""
     for size in sizes:
-        yield _local(size, amounts.many)
+        yield _local(size, amounts.local)
     pydantic = "import pydantic; pydantic.BaseModel, pydantic.TypeAdapter"
     yield _import("import aspyx_event", "EventManager, aspyx_event.LocalProvider", pydantic)
     yield _import("import aspyx_event, with AMQPProvider", "EventManager, aspyx_event.AMQPProvider", pydantic)
@@ -138,14 +139,18 @@ def _amqp_each(at: Place, where: str, size: int, total: int) -> Case:
     )  # fmt: skip
 
 
-def _amqp_threads(at: Place, where: str, size: int, total: int) -> Case:
+def _amqp_threads(at: Place, where: str, size: int, total: int) -> Iterator[Case]:
     body, count = body_of_size(size), total // THREADS * THREADS + 1
-    return Case(
-        f"AMQP send_event, {THREADS} threads", f"{HANDLER}, pipelined send and confirm",
-        lambda: _rate(ours.send_threads(at, total, size, threads=THREADS)),
-        lambda: _rate(raw_proton.send(at, count, body)),
-        where, size, after=lambda: raw_proton.receive(at, count),
-    )  # fmt: skip
+    for what, against, most in (
+        (f"AMQP send_event, {THREADS} threads", "pipelined send and confirm", count),
+        (f"AMQP send_event, each of {THREADS} threads one", f"{THREADS} in flight", THREADS),
+    ):
+        yield Case(
+            what, f"{HANDLER}, {against}",
+            lambda: _rate(ours.send_threads(at, total, size, threads=THREADS)),
+            partial(lambda most: _rate(raw_proton.send(at, count, body, in_flight=most)), most),
+            where, size, after=lambda: raw_proton.receive(at, count),
+        )  # fmt: skip
 
 
 def _stomp_receive(at: Place, where: str, size: int, total: int) -> Case:

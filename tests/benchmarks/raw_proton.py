@@ -98,11 +98,15 @@ def receive(place: Place, total: int, *, on_body: Callable[[bytes], None] | None
 
 
 class Sender(Handler):
-    """Sends as many at a time as there is credit. ``seconds``: from the first to the last confirmation."""
+    """Sends as many at a time as there is credit. ``seconds``: from the first to the last confirmation.
 
-    def __init__(self, place: Place, total: int, body: bytes) -> None:
+    in_flight: how many may wait for their confirmation; by default all.
+    """
+
+    def __init__(self, place: Place, total: int, body: bytes, *, in_flight: int | None = None) -> None:
         super().__init__(place)
         self.total, self._body = total, body
+        self._most = in_flight
         self._sent = self._confirmed = 0
         self._begin = self.seconds = 0.0
 
@@ -111,7 +115,13 @@ class Sender(Handler):
 
     def on_sendable(self, event: Any) -> None:
         self._begin = self._begin or time.perf_counter()
-        self.send_some(event.sender, min(event.sender.credit, self.total - self._sent))
+        self._send_more(event.sender)
+
+    def _send_more(self, sender: Any) -> None:
+        count = min(sender.credit, self.total - self._sent)
+        if self._most is not None:
+            count = min(count, self._most - (self._sent - self._confirmed))
+        self.send_some(sender, count)
 
     def send_some(self, sender: Any, count: int) -> None:
         """Send so many now."""
@@ -128,18 +138,21 @@ class Sender(Handler):
         if self._confirmed == self.total:
             self.seconds = time.perf_counter() - self._begin
             self.done(event)
+        elif self._most is not None:
+            self._send_more(event.sender)
 
     def done(self, _event: Any) -> None:
         """All are accepted."""
         self.finish()
 
 
-def send(place: Place, total: int, body: bytes) -> float:
+def send(place: Place, total: int, body: bytes, *, in_flight: int | None = None) -> float:
     """Send so many durable messages, as many at a time as there is credit, until all are accepted; messages a second.
+    At most ``in_flight`` wait for it.
 
     A message has a body, an id and a content type: less than an event of ours.
     """
-    handler = Sender(place, total, body)
+    handler = Sender(place, total, body, in_flight=in_flight)
     run(handler)
     if not handler.seconds:
         raise TimeoutError(f"{total} messages were sent and not all accepted")

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from aspyx_event.exceptions import ProviderError, ProviderUnavailable
+from aspyx_event.provider import Confirmation
 from aspyx_event.providers.amqp.engine import Engine
 from aspyx_event.providers.amqp.errors import connection_error
 from aspyx_event.providers.amqp.nodes import Condition
@@ -49,6 +50,7 @@ class Connection:
         self._sock = sock
         self._commands: deque[Callable[[], None]] = deque()
         self._settlements: deque[tuple[Any, int, bool]] = deque()
+        self._confirmed: list[Confirmation[None]] = []
         self._woken = False
         self._failure: Optional[ProviderError] = None
         self._closing = False
@@ -149,6 +151,7 @@ class Connection:
 
     def _let_go(self) -> None:
         self.alive = False
+        self._answer()
         error = self._failure or ProviderUnavailable(f"the connection to {self.where} was closed")
         for step in self.on_end[:]:
             self._last_act(step, error)
@@ -179,6 +182,7 @@ class Connection:
             self._work()
             pause = self._tick()  # before writing: it is what makes heartbeats
             wants_write = self._write()
+            self._answer()
             if self._finished or self._failure is not None:
                 return
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if wants_write else 0)
@@ -190,6 +194,19 @@ class Connection:
                     self._slept()
                 elif mask & selectors.EVENT_READ:
                     self._read()
+
+    def confirm(self, confirmation: Confirmation[None]) -> None:
+        """Answer it, on the I/O thread, when all that can be written now is written.
+
+        Whoever is woken takes the interpreter's lock at the next call of the system, and may keep it for 5 ms: a broker
+        that has just given credit would wait as long.
+        """
+        self._confirmed.append(confirmation)
+
+    def _answer(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        for confirmation in confirmed:
+            resolve(confirmation)
 
     def _tick(self) -> float:
         now = time.monotonic()

@@ -14,7 +14,7 @@ from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.errors import attach_error
 from aspyx_event.providers.amqp.links import Link, Received
 from aspyx_event.providers.amqp.nodes import Condition, Node, Outcome
-from aspyx_event.providers.network.futures import Answer, fail, resolve
+from aspyx_event.providers.network.futures import Answer, fail
 
 MAX_LINKS = 256
 """Open at a time. More event types than this, sent in turns, attach a link for each event."""
@@ -161,7 +161,7 @@ class Sender:
         error = self._judge(self.node, outcome)
         if error is None:
             self._refused_since = None
-            resolve(message.confirmation)
+            self._connection.confirm(message.confirmation)
             return
         if self._may_come_up():
             self.pending.append(message)
