@@ -27,7 +27,7 @@ class Amounts:
     each: int = 300
     threads: int = 1600
     steady: int = 1000
-    tasks: int = 1500
+    tasks: int = 3000
     waiting: int = 10_000
 
     def divided(self, by: int) -> Amounts:

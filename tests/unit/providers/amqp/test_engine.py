@@ -11,63 +11,7 @@ proton = pytest.importorskip("proton")
 from aspyx_event.providers.amqp.engine import Engine  # noqa: E402 - after the check
 from aspyx_event.providers.amqp.nodes import Node, State  # noqa: E402 - after the check
 from aspyx_event.providers.amqp.settings import AMQPSettings  # noqa: E402 - after the check
-
-_ANSWERS = {
-    b"accept": proton.Delivery.ACCEPTED,
-    b"release": proton.Delivery.RELEASED,
-    b"modify": proton.Delivery.MODIFIED,
-    b"reject": proton.Delivery.REJECTED,
-}
-
-
-class Peer:
-    """A broker of one queue: it accepts links, and answers messages by what they say."""
-
-    def __init__(self) -> None:
-        self.transport = proton.Transport(proton.Transport.SERVER)
-        self.transport.sasl().allowed_mechs("ANONYMOUS")
-        self.connection = proton.Connection()
-        self.collector = proton.Collector()
-        self.connection.collect(self.collector)
-        self.transport.bind(self.connection)
-        self.received: list[bytes] = []
-        self.tags: list[str] = []
-        self.held: list[Any] = []
-        self.links: list[Any] = []
-
-    def work(self) -> None:
-        event = self.collector.peek()
-        while event:
-            self._handle(event)
-            self.collector.pop()
-            event = self.collector.peek()
-
-    def _handle(self, event: Any) -> None:
-        if event.type == proton.Event.CONNECTION_REMOTE_OPEN:
-            event.connection.open()
-        elif event.type == proton.Event.SESSION_REMOTE_OPEN:
-            event.session.open()
-        elif event.type == proton.Event.LINK_REMOTE_OPEN:
-            event.link.source.copy(event.link.remote_source)
-            event.link.target.copy(event.link.remote_target)
-            event.link.open()
-            self.links.append(event.link)
-            if event.link.is_receiver:
-                event.link.flow(100)
-        elif event.type == proton.Event.DELIVERY and event.link.is_receiver and not event.delivery.partial:
-            data = event.link.recv(event.delivery.pending) if event.delivery.pending else b""
-            event.link.advance()
-            self.received.append(bytes(data))
-            self.tags.append(event.delivery.tag)
-            self.held.append(event.delivery)
-
-    def answer(self) -> None:
-        for delivery, data in zip(self.held, self.received[-len(self.held) :]):
-            if data == b"reject":
-                delivery.local.condition = proton.Condition("amqp:resource-limit-exceeded", "full")
-            delivery.update(_ANSWERS[data])
-            delivery.settle()
-        self.held.clear()
+from tests.unit.providers.amqp.peer import Peer  # noqa: E402 - after the check
 
 
 class Owner:
