@@ -32,8 +32,8 @@ class Lookout:
     Python runs one thread at a time. Where listeners only compute, a second worker handles nothing that the first one
     could not, and both take the interpreter from each other for each event, which costs more than the event does. Where
     a listener waits for something, each worker helps. Which it is shows in how many deliveries are handled. So now and
-    then the other way is tried, one thread or all, and the better one stays. It begins with one: a short burst is over
-    before anything is known.
+    then the other way is tried, one thread or all, and the better one stays. It begins with all: a burst that is over
+    before anything is known loses less by that when its listeners wait than it would gain when they do not.
 
     most: how many threads there are. crowded: whether more than one has something to do.
     allow(n): let so many run at once from now on.
@@ -49,7 +49,7 @@ class Lookout:
         self._allow = allow
         self._alone = False
         """Whether one thread runs at a time."""
-        self._least = float(QUICK)
+        self._least = 0.0
         """Deliveries a second below which one thread is not enough any more."""
         self._gap = SOON
         self._next_trial = 0.0
@@ -60,7 +60,6 @@ class Lookout:
     def open(self) -> None:
         """Start the thread, where one running alone can be better: not on a Python without a GIL."""
         if self._most > 1 and getattr(sys, "_is_gil_enabled", lambda: True)():
-            self._run_alone(True)
             self._thread.start()
 
     def notice(self) -> None:

@@ -50,7 +50,7 @@ class Connection:
         self._sock = sock
         self._commands: deque[Callable[[], None]] = deque()
         self._settlements: deque[tuple[Any, int, bool]] = deque()
-        self._confirmed: list[Confirmation[None]] = []
+        self._confirmed: deque[Confirmation[None]] = deque()
         self._woken = False
         self._failure: Optional[ProviderError] = None
         self._closing = False
@@ -151,8 +151,9 @@ class Connection:
 
     def _let_go(self) -> None:
         self.alive = False
-        self._answer()
         error = self._failure or ProviderUnavailable(f"the connection to {self.where} was closed")
+        while self._confirmed:  # before others hear of the end, and write again what is not confirmed
+            self._last_act(lambda _error: self._answer(), error)
         for step in self.on_end[:]:
             self._last_act(step, error)
         self._last_act(self._free, error)
@@ -204,9 +205,8 @@ class Connection:
         self._confirmed.append(confirmation)
 
     def _answer(self) -> None:
-        confirmed, self._confirmed = self._confirmed, []
-        for confirmation in confirmed:
-            resolve(confirmation)
+        while self._confirmed:
+            resolve(self._confirmed.popleft())
 
     def _tick(self) -> float:
         now = time.monotonic()

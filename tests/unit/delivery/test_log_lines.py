@@ -109,17 +109,12 @@ def test_expired_events(caplog: Any) -> None:
 def test_an_error_queue_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """However many copies are refused, and how often: one line when it begins, and one when it is over."""
     monkeypatch.setattr(inbox_module, "PAUSE", 0.02)
-    provider, broken, tried, outcomes = FakeProvider(), [True], Collected[bool](), Collected[Outcome]()
-
-    def copy() -> Any:
-        tried(broken[0])
-        return refused(SendRejected("full")) if broken[0] else confirmed()
-
-    provider.on_forward = copy
+    provider, broken, outcomes = FakeProvider(), [True], Collected[Outcome]()
+    provider.on_forward = lambda: refused(SendRejected("full")) if broken[0] else confirmed()
     with managed(listening(failing), provider=provider, observers=[outcomes], workers=3) as manager:
-        for _ in range(3):
-            provider.deliver("listener")
-        tried.wait(12)
+        deliveries = [provider.deliver("listener") for _ in range(3)]
+        for delivery in deliveries:
+            delivery.forwards.wait(4)
         assert manager.health().listeners["listener"].state == "paused"
         broken[0] = False
         outcomes.wait(3)

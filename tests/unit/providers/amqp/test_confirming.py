@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from aspyx_event.providers.amqp.nodes import Node
 from aspyx_event.providers.amqp.sending import Message, Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from tests.unit.providers.amqp.peer import Peer
-from tests.unit.support import DEADLINE, Collected
+from tests.unit.support import DEADLINE, Collected, Gate, broken_log
 
 
 class Broker:
@@ -93,15 +94,33 @@ def test_the_next_message_is_written_before_a_sender_is_woken(broker: Broker, ou
     second.confirmation.result(DEADLINE)
 
 
-def test_the_last_words_of_a_broker_count(broker: Broker, outbox: Outbox) -> None:
+def test_the_last_words_of_a_broker_count(broker: Broker, connection: Connection, outbox: Outbox) -> None:
     """What is confirmed just before the connection breaks, while the next message is written, is not sent again."""
-    first, second = Message(Node("q"), b"accept", "1"), Message(Node("q"), b"accept", "2")
+    first, second, busy = Message(Node("q"), b"accept", "1"), Message(Node("q"), b"accept", "2"), Gate()
     outbox.post(first)
     outbox.post(second)
     broker.listen(1)
     broker.peer.answer()
     broker.peer.links[0].flow(1)
+    connection.post(busy.hold)
+    busy.wait_reached()
     broker.speak()
     broker.far.close()
+    busy.open()
     first.confirmation.result(DEADLINE)
     assert not second.confirmation.done()
+
+
+def test_a_callback_that_fails(broker: Broker, connection: Connection, outbox: Outbox) -> None:
+    """When it fails and cannot even be logged, the others that came with it are answered, and the thread ends."""
+    first, second = Message(Node("q"), b"accept", "1"), Message(Node("q"), b"accept", "2")
+    broker.peer.credit = 2
+    first.confirmation.add_done_callback(lambda _: 1 / 0)
+    outbox.post(first)
+    outbox.post(second)
+    with broken_log(logging.getLogger("concurrent.futures")):
+        broker.listen(2)
+        broker.peer.answer()
+        broker.speak()
+        second.confirmation.result(DEADLINE)
+        assert isinstance(connection.ended.result(DEADLINE), ProviderUnavailable)
