@@ -215,6 +215,10 @@ class Outbox:
         self._backlog: OrderedDict[Node, deque[Message]] = OrderedDict()
         self._senders: OrderedDict[Node, Sender] = OrderedDict()
         self._connection: Optional[Connection] = None
+        self._slowest: Optional[Sender] = None
+        """The last one that had to leave messages for later."""
+        self._patient: Optional[Sender] = None
+        """The same, while they wait there for credit or the link: the I/O thread hears of both by itself."""
         self._judge: Judge = lambda _node, _outcome: None
         self._own_sessions = False
         self._prepare: Optional[Prepare] = None
@@ -222,11 +226,14 @@ class Outbox:
         self._lock = threading.Lock()
 
     def post(self, message: Message) -> Confirmation[None]:
-        """Queue a message; while there is no connection it waits."""
+        """Queue a message; while there is no connection it waits. Nobody is woken where others wait for credit."""
         self._inbox.append(message)
         connection = self._connection
         if connection is not None:
-            connection.wake()
+            patient = self._patient
+            waits = patient is not None and patient.node is message.node and patient.pending
+            if not waits or len(self._inbox) > _SMALL:
+                connection.wake()
         elif self._closed is not None:
             self.fail_all(self._closed)
         return message.confirmation
@@ -248,6 +255,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Bring new messages to their links."""
+        self._patient = None  # before looking at them: who posts from now on wakes this thread
         inbox = self._inbox
         touched: dict[Node, Sender] = {}
         found: Sender | None = None
@@ -261,6 +269,10 @@ class Outbox:
             found.pending.append(message)
         for sender in touched.values():
             sender.write()
+            if sender.pending:
+                self._slowest = sender
+        if self._slowest is not None and self._slowest.pending:
+            self._patient = self._slowest
 
     def _put(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -287,7 +299,7 @@ class Outbox:
                 return
 
     def _detach(self, _error: ProviderError) -> None:
-        self._connection = None
+        self._connection = self._slowest = self._patient = None
         for node, sender in self._senders.items():
             messages = sender.unfinished()
             if messages:

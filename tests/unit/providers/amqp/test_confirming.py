@@ -1,11 +1,15 @@
-"""When confirmations are answered: after everything that could be written is written."""
+"""When the I/O thread wakes others, and others wake it: not before all is written, and not for what has to wait."""
 
 from __future__ import annotations
 
 import logging
 import select
 import socket
+import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Optional
 
 import pytest
 
@@ -16,8 +20,9 @@ from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.nodes import Node
 from aspyx_event.providers.amqp.sending import Message, Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings
+from aspyx_event.timing import Deadline
 from tests.unit.providers.amqp.peer import Peer
-from tests.unit.support import DEADLINE, Collected, Gate, broken_log
+from tests.unit.support import DEADLINE, Collected, Gate, broken_log, often_switched
 
 
 class Broker:
@@ -76,6 +81,13 @@ def outbox(connection: Connection) -> Outbox:
     return made
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = Deadline(DEADLINE)
+    while not true():
+        assert not deadline.passed
+        threading.Event().wait(0.001)
+
+
 def test_the_next_message_is_written_before_a_sender_is_woken(broker: Broker, outbox: Outbox) -> None:
     """A broker that confirms and gives credit has the next message before anybody hears of the confirmation."""
     first, second = Message(Node("q"), b"accept", "1"), Message(Node("q"), b"accept", "2")
@@ -92,6 +104,75 @@ def test_the_next_message_is_written_before_a_sender_is_woken(broker: Broker, ou
     broker.peer.answer()
     broker.speak()
     second.confirmation.result(DEADLINE)
+
+
+def test_who_waits_for_credit_wakes_nobody(
+    broker: Broker, connection: Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While messages wait for credit another one joins them without a word, and goes with them when there is credit."""
+    node = Node("q")
+    for number in range(2):
+        outbox.post(Message(node, b"accept", str(number)))
+    broker.listen(1)
+    wait_until(lambda: outbox._patient is not None)
+    woken: list[Connection] = []
+
+    def wake(connection: Connection) -> None:
+        woken.append(connection)
+
+    monkeypatch.setattr(Connection, "wake", wake)
+    outbox.post(Message(node, b"accept", "2"))
+    assert not woken
+    outbox.post(Message(Node("r"), b"accept", "3"))
+    assert woken
+    monkeypatch.undo()
+    broker.peer.links[0].flow(2)
+    broker.listen(4)
+
+
+class Empty(deque[Message]):
+    """Calls somebody when it is found empty for the first time."""
+
+    then: Optional[Callable[[], object]] = None
+
+    def __bool__(self) -> bool:
+        filled = len(self) > 0
+        then, self.then = (None, self.then) if filled else (self.then, None)
+        if then is not None:
+            then()
+        return filled
+
+
+def test_a_message_that_comes_just_after_a_look(broker: Broker, outbox: Outbox) -> None:
+    """Who posts when the I/O thread has just looked, and with credit will not wait any more, wakes it."""
+    node = Node("q")
+    for number in range(2):
+        outbox.post(Message(node, b"accept", str(number)))
+    broker.listen(1)
+    wait_until(lambda: outbox._patient is not None)
+    outbox._inbox = inbox = Empty()
+    outbox.post(Message(node, b"accept", "2"))
+    inbox.then = lambda: outbox.post(Message(node, b"accept", "3"))
+    broker.peer.links[0].flow(5)
+    broker.listen(4)
+
+
+def test_little_credit_and_many_senders(broker: Broker, outbox: Outbox) -> None:
+    """However credit and messages come, none stays behind."""
+    node, each = Node("q"), 40  # the peer reads tags as text, which they are up to 127
+    messages = [[Message(node, b"accept", str(n)) for n in range(each)] for _ in range(3)]
+    with often_switched(), ThreadPoolExecutor(len(messages)) as executor:
+        for share in messages:
+            executor.submit(lambda share: [outbox.post(message) for message in share], share)
+        for count in range(1, 3 * each + 1):
+            broker.listen(count)
+            if broker.peer.links[0].credit <= 0:
+                broker.peer.links[0].flow(1 + count % 5)
+    broker.peer.answer()
+    broker.speak()
+    for share in messages:
+        for message in share:
+            message.confirmation.result(DEADLINE)
 
 
 def test_the_last_words_of_a_broker_count(broker: Broker, connection: Connection, outbox: Outbox) -> None:
