@@ -282,5 +282,6 @@ class Connection:
             try:
                 count = self._sock.send(data)
             except _BLOCKED:
+                engine.give_up()
                 return True
             engine.sent(count)

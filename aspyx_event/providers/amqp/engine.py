@@ -36,6 +36,7 @@ class Engine:
         self._names = itertools.count(1)
         self._touched: dict[int, Link] = {}
         self._ended = False
+        self._failed = False
         self._opened = False
         self._reason: Condition | None = None
         self._connection: Any = proton.Connection()
@@ -107,6 +108,13 @@ class Engine:
     def close(self) -> None:
         """Say goodbye; connection_ended follows when the peer has answered."""
         self._connection.close()
+
+    def give_up(self) -> None:
+        """The socket takes nothing now. Last words of a transport that has failed are not waited for: a peer that has
+        gone silent never reads them."""
+        self.pump()
+        if self._failed:
+            self._transport_closed()
 
     def free(self) -> None:
         """Drop everything of proton, on the thread that used it."""
@@ -323,9 +331,10 @@ class Engine:
             link.owner.link_credit()
 
     def _transport_error(self, _event: Any) -> None:
+        self._failed = True
         self._reason = self._reason or condition_of(self._transport.condition)
 
-    def _transport_closed(self, _event: Any) -> None:
+    def _transport_closed(self, _event: Any = None) -> None:
         if not self._ended:
             self._ended = True
             self._owner.connection_ended(self.phase, self._reason)

@@ -205,3 +205,26 @@ def test_a_callback_that_fails(broker: Broker, connection: Connection, outbox: O
         broker.speak()
         second.confirmation.result(DEADLINE)
         assert isinstance(connection.ended.result(DEADLINE), ProviderUnavailable)
+
+
+def test_a_peer_that_reads_no_more(broker: Broker) -> None:
+    """A peer that has gone silent is lost after two heartbeats, also when the socket is full."""
+    broker.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    broker.peer.credit = 1000
+    connection, outbox = (
+        Connection(broker.near, AMQPSettings(heartbeat=0.2), "localhost", 5672, container="test"),
+        Outbox(),
+    )
+    connection.start()
+    try:
+        connection.post(lambda: outbox.attach(connection, lambda _node, _outcome: None, own_sessions=False))
+        node = Node("q")
+        outbox.post(Message(node, b"accept", "1"))
+        broker.listen(1)
+        for _ in range(300):
+            outbox.post(Message(node, 10_000 * b".", "2"))
+        error = connection.ended.result(DEADLINE)
+        assert "idle" in str(error)
+    finally:
+        connection.abort(ProviderUnavailable("the test is over"))
+        assert connection.join(DEADLINE)
