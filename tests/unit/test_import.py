@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .support import run_script
 
 _PROGRAM = """
@@ -40,3 +42,20 @@ print(sorted({"asyncio", "ssl", "tenacity"} & set(sys.modules)))
 def test_a_plain_program_has_no_event_loop() -> None:
     """Synchronous listeners and no failure load neither asyncio nor tenacity; a half loaded asyncio is no loop."""
     assert run_script(_PROGRAM).stdout == "[]\n"
+
+
+_AMQP = """
+import sys
+from aspyx_event import provider_from_url
+from aspyx_event.providers.amqp import connection, supervisor
+provider_from_url("amqp://localhost")
+print("ssl" in sys.modules)
+provider_from_url("amqps://localhost")
+print("ssl" in sys.modules)
+"""
+
+
+def test_what_is_not_encrypted_needs_no_tls() -> None:
+    """AMQP without TLS does not load what TLS takes, which is more than a megabyte."""
+    pytest.importorskip("proton")
+    assert run_script(_AMQP).stdout == "False\nTrue\n"

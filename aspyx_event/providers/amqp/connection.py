@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -19,11 +18,12 @@ from aspyx_event.providers.amqp.errors import connection_error
 from aspyx_event.providers.amqp.nodes import Condition
 from aspyx_event.providers.amqp.settings import AMQPSettings
 from aspyx_event.providers.network.futures import fail, resolve
+from aspyx_event.providers.network.tls import would_block
 
 logger = logging.getLogger(__name__)
 
 _READ = 256 * 1024
-_BLOCKED = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_BLOCKED = (BlockingIOError, InterruptedError)
 _LONGEST_PAUSE = 60.0
 
 
@@ -47,7 +47,9 @@ class Connection:
         """Called on the I/O thread as its last act."""
         self._settings = settings
         self._host, self._container = host, container
-        self._sock = sock
+        self._sock: Any = sock
+        self._secure = settings.secure
+        self._blocked: tuple[type[OSError], ...] = (*_BLOCKED, *would_block()) if self._secure else _BLOCKED
         self._commands: deque[Callable[[], None]] = deque()
         self._settlements: deque[tuple[Any, int, bool]] = deque()
         self._confirmed: deque[Confirmation[None]] = deque()
@@ -226,7 +228,7 @@ class Connection:
         while True:
             try:
                 data = self._sock.recv(_READ)
-            except _BLOCKED:
+            except self._blocked:
                 return
             if not data:
                 engine.end_of_input()
@@ -239,7 +241,7 @@ class Connection:
 
     def _buffered(self) -> int:
         # What TLS has decrypted and nobody has read does not make the socket readable.
-        return self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        return self._sock.pending() if self._secure else 0
 
     def _work(self) -> None:
         self.settle_all()
@@ -281,7 +283,7 @@ class Connection:
                 return False
             try:
                 count = self._sock.send(data)
-            except _BLOCKED:
+            except self._blocked:
                 engine.give_up()
                 return True
             engine.sent(count)

@@ -1,15 +1,18 @@
-"""TLS by Python's own ssl module."""
+"""TLS by Python's own ssl module, which takes more than a megabyte: imported when a connection needs it."""
 
 from __future__ import annotations
 
 import selectors
 import socket
-import ssl
 import threading
+from typing import TYPE_CHECKING
 
 from aspyx_event.exceptions import ConfigurationError, ProviderUnavailable
 from aspyx_event.providers.network.settings import NetworkSettings
 from aspyx_event.timing import Deadline
+
+if TYPE_CHECKING:
+    import ssl
 
 _POLL = 0.1
 
@@ -20,6 +23,8 @@ class TLSRefused(ProviderUnavailable):
 
 def tls_context(settings: NetworkSettings) -> ssl.SSLContext:
     """The TLS settings: host name and authority are verified. Raises ConfigurationError that names an unusable file."""
+    import ssl
+
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ValueError):
@@ -40,6 +45,8 @@ def handshake(
     sock: socket.socket, context: ssl.SSLContext, host: str, where: str, *, deadline: Deadline, stop: threading.Event
 ) -> ssl.SSLSocket:
     """Wrap a connected, non-blocking socket. Raises TLSRefused for certificates, ProviderUnavailable for the rest."""
+    import ssl
+
     secure: ssl.SSLSocket | None = None
     try:
         secure = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
@@ -60,7 +67,16 @@ def handshake(
     return secure
 
 
+def would_block() -> tuple[type[OSError], ...]:
+    """What a socket with TLS raises besides BlockingIOError."""
+    import ssl
+
+    return ssl.SSLWantReadError, ssl.SSLWantWriteError
+
+
 def _shake_hands(secure: ssl.SSLSocket, where: str, deadline: Deadline, stop: threading.Event) -> None:
+    import ssl
+
     with selectors.DefaultSelector() as selector:
         selector.register(secure, selectors.EVENT_READ)
         while True:
