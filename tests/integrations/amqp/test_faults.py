@@ -123,6 +123,26 @@ def test_a_silent_peer_is_lost(make_provider: MakeProvider, proxy: TcpProxy) -> 
     assert provider.connected
 
 
+def test_a_silent_peer_is_lost_behind_a_full_socket(make_provider: MakeProvider, proxy: TcpProxy) -> None:
+    """A peer that takes nothing any more is lost as soon; what could not be written goes over the next connection."""
+    states = States()
+    provider = make_provider(port=proxy.port, heartbeat=0.5, connect_timeout=1.0, on_state=states)
+    event = an_event()
+    provider.send(an_envelope(0), event).result(TIMEOUT)
+    proxy.stall()
+    sends = []
+    for number in range(1, 41):
+        envelope = an_envelope(number)
+        envelope.body = b"[%b]" % (500_000 * b"1,")
+        sends.append(provider.send(envelope, event))
+    lost = states.wait_for(lambda state: not state.connected, 10)
+    assert "idle" in str(lost.error)
+    proxy.cut()
+    proxy.heal()
+    for confirmation in sends:
+        confirmation.result(RECOVERY)
+
+
 def test_a_quiet_connection_stays(make_provider: MakeProvider, proxy: TcpProxy) -> None:
     """Heartbeats keep a connection on which nothing happens."""
     states = States()
