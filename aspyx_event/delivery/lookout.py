@@ -32,8 +32,8 @@ class Lookout:
     Python runs one thread at a time. Where listeners only compute, a second worker handles nothing that the first one
     could not, and both take the interpreter from each other for each event, which costs more than the event does. Where
     a listener waits for something, each worker helps. Which it is shows in how many deliveries are handled. So now and
-    then the other way is tried, one thread or all, and the better one stays. It begins with all: a burst that is over
-    before anything is known loses less by that when its listeners wait than it would gain when they do not.
+    then the other way is tried, one thread or all, and the better one stays. It begins with all: of the bursts that
+    are over before anything is known, those whose listeners wait gain more by that than the others lose.
 
     most: how many threads there are. crowded: whether more than one has something to do.
     allow(n): let so many run at once from now on.

@@ -48,8 +48,7 @@ class Connection:
         self._settings = settings
         self._host, self._container = host, container
         self._sock: Any = sock
-        self._secure = settings.secure
-        self._blocked: tuple[type[OSError], ...] = (*_BLOCKED, *would_block()) if self._secure else _BLOCKED
+        self._blocked: tuple[type[OSError], ...] = (*_BLOCKED, *would_block()) if settings.secure else _BLOCKED
         self._commands: deque[Callable[[], None]] = deque()
         self._settlements: deque[tuple[Any, int, bool]] = deque()
         self._confirmed: deque[Confirmation[None]] = deque()
@@ -241,7 +240,7 @@ class Connection:
 
     def _buffered(self) -> int:
         # What TLS has decrypted and nobody has read does not make the socket readable.
-        return self._sock.pending() if self._secure else 0
+        return self._sock.pending() if self._settings.secure else 0
 
     def _work(self) -> None:
         self.settle_all()
@@ -284,6 +283,6 @@ class Connection:
             try:
                 count = self._sock.send(data)
             except self._blocked:
-                engine.give_up()
+                engine.blocked()
                 return True
             engine.sent(count)

@@ -109,7 +109,7 @@ class Engine:
         """Say goodbye; connection_ended follows when the peer has answered."""
         self._connection.close()
 
-    def give_up(self) -> None:
+    def blocked(self) -> None:
         """The socket takes nothing now. Last words of a transport that has failed are not waited for: a peer that has
         gone silent never reads them."""
         self.pump()

@@ -215,10 +215,8 @@ class Outbox:
         self._backlog: OrderedDict[Node, deque[Message]] = OrderedDict()
         self._senders: OrderedDict[Node, Sender] = OrderedDict()
         self._connection: Optional[Connection] = None
-        self._slowest: Optional[Sender] = None
-        """The last one that had to leave messages for later."""
         self._patient: Optional[Sender] = None
-        """The same, while they wait there for credit or the link: the I/O thread hears of both by itself."""
+        """One where messages wait for credit or the link: the I/O thread hears of both by itself."""
         self._judge: Judge = lambda _node, _outcome: None
         self._own_sessions = False
         self._prepare: Optional[Prepare] = None
@@ -255,7 +253,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Bring new messages to their links."""
-        self._patient = None  # before looking at them: who posts from now on wakes this thread
+        patient, self._patient = self._patient, None  # before looking at them: who posts from now on wakes this thread
         inbox = self._inbox
         touched: dict[Node, Sender] = {}
         found: Sender | None = None
@@ -270,9 +268,9 @@ class Outbox:
         for sender in touched.values():
             sender.write()
             if sender.pending:
-                self._slowest = sender
-        if self._slowest is not None and self._slowest.pending:
-            self._patient = self._slowest
+                patient = sender
+        if patient is not None and patient.pending:
+            self._patient = patient
 
     def _put(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -299,7 +297,7 @@ class Outbox:
                 return
 
     def _detach(self, _error: ProviderError) -> None:
-        self._connection = self._slowest = self._patient = None
+        self._connection = self._patient = None
         for node, sender in self._senders.items():
             messages = sender.unfinished()
             if messages:
