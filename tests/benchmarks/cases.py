@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from tests.benchmarks import footprint, in_flight, in_process, latency, ours, raw_proton, raw_stomp
@@ -51,7 +50,8 @@ def of_broker(broker: Any, sizes: Iterable[int], amounts: Amounts) -> Iterator[C
         yield _amqp_receive(amqp, broker.name, size, amounts.many)
         yield _amqp_send(amqp, broker.name, size, amounts.many)
         yield _amqp_each(amqp, broker.name, size, amounts.each)
-        yield from _amqp_threads(amqp, broker.name, size, amounts.threads)
+        yield _amqp_threads(amqp, broker.name, size, amounts.threads)
+        yield _amqp_threads(amqp, broker.name, size, amounts.threads, most=THREADS)
     yield Case(
         "AMQP latency at 500/s", f"blocking client, {HANDLER}",
         lambda: latency.of_ours(amqp, amounts.steady), lambda: latency.of_raw(amqp, amounts.steady), broker.name,
@@ -139,18 +139,17 @@ def _amqp_each(at: Place, where: str, size: int, total: int) -> Case:
     )  # fmt: skip
 
 
-def _amqp_threads(at: Place, where: str, size: int, total: int) -> Iterator[Case]:
+def _amqp_threads(at: Place, where: str, size: int, total: int, *, most: int | None = None) -> Case:
     body, count = body_of_size(size), total // THREADS * THREADS + 1
-    for what, against, most in (
-        (f"AMQP send_event, {THREADS} threads", "pipelined send and confirm", count),
-        (f"AMQP send_event, each of {THREADS} threads one", f"{THREADS} in flight", THREADS),
-    ):
-        yield Case(
-            what, f"{HANDLER}, {against}",
-            lambda: _rate(ours.send_threads(at, total, size, threads=THREADS)),
-            partial(lambda most: _rate(raw_proton.send(at, count, body, in_flight=most)), most),
-            where, size, after=lambda: raw_proton.receive(at, count),
-        )  # fmt: skip
+    what, against = f"{THREADS} threads", "pipelined send and confirm"
+    if most is not None:
+        what, against = f"each of {THREADS} threads one", f"{most} in flight"
+    return Case(
+        f"AMQP send_event, {what}", f"{HANDLER}, {against}",
+        lambda: _rate(ours.send_threads(at, total, size, threads=THREADS)),
+        lambda: _rate(raw_proton.send(at, count, body, in_flight=most)),
+        where, size, after=lambda: raw_proton.receive(at, count),
+    )  # fmt: skip
 
 
 def _stomp_receive(at: Place, where: str, size: int, total: int) -> Case:

@@ -56,6 +56,19 @@ class Peer:
             self.tags.append(event.delivery.tag)
             self.held.append(event.delivery)
 
+    def said(self) -> bytes:
+        """What it has to say now, taken away."""
+        found = b""
+        while self.transport.pending() > 0:
+            data = bytes(self.transport.peek(self.transport.pending()))
+            self.transport.pop(len(data))
+            found += data
+        return found
+
+    def free(self) -> None:
+        self.transport.unbind()
+        self.collector.release()
+
     def answer(self) -> None:
         for delivery, data in zip(self.held, self.received[-len(self.held) :]):
             if data == b"reject":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import select
 import socket
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,9 @@ from aspyx_event.providers.amqp.connection import Connection
 from aspyx_event.providers.amqp.nodes import Node
 from aspyx_event.providers.amqp.sending import Message, Outbox
 from aspyx_event.providers.amqp.settings import AMQPSettings
-from aspyx_event.timing import Deadline
 from tests.unit.providers.amqp.peer import Peer
 from tests.unit.support import DEADLINE, Collected, Gate, broken_log, often_switched
+from tests.unit.testing.peers import eventually
 
 
 class Broker:
@@ -36,13 +35,7 @@ class Broker:
 
     def speak(self) -> None:
         """Send all it has to say, at once."""
-        found = b""
-        while self.peer.transport.pending() > 0:
-            data = bytes(self.peer.transport.peek(self.peer.transport.pending()))
-            self.peer.transport.pop(len(data))
-            found += data
-        if found:
-            self.far.sendall(found)
+        self.far.sendall(self.peer.said())
 
     def listen(self, messages: int) -> None:
         """Talk until so many messages have come."""
@@ -61,13 +54,13 @@ def broker() -> Iterator[Broker]:
     made = Broker()
     yield made
     made.far.close()
-    made.peer.transport.unbind()
-    made.peer.collector.release()
+    made.peer.free()
 
 
 @pytest.fixture
-def connection(broker: Broker) -> Iterator[Connection]:
-    made = Connection(broker.near, AMQPSettings(), "localhost", 5672, container="test")
+def connection(broker: Broker, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    settings = getattr(request, "param", AMQPSettings())
+    made = Connection(broker.near, settings, "localhost", 5672, container="test")
     made.start()
     yield made
     made.abort(ProviderUnavailable("the test is over"))
@@ -81,11 +74,14 @@ def outbox(connection: Connection) -> Outbox:
     return made
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = Deadline(DEADLINE)
-    while not true():
-        assert not deadline.passed
-        threading.Event().wait(0.001)
+def waiting_for_credit(broker: Broker, outbox: Outbox) -> Node:
+    """A node to which one message is written, and another waits for credit, as the outbox knows."""
+    node = Node("q")
+    for number in range(2):
+        outbox.post(Message(node, b"accept", str(number)))
+    broker.listen(1)
+    assert eventually(lambda: outbox._patient is not None, DEADLINE)
+    return node
 
 
 def test_the_next_message_is_written_before_a_sender_is_woken(broker: Broker, outbox: Outbox) -> None:
@@ -110,11 +106,7 @@ def test_who_waits_for_credit_wakes_nobody(
     broker: Broker, connection: Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While messages wait for credit another one joins them without a word, and goes with them when there is credit."""
-    node = Node("q")
-    for number in range(2):
-        outbox.post(Message(node, b"accept", str(number)))
-    broker.listen(1)
-    wait_until(lambda: outbox._patient is not None)
+    node = waiting_for_credit(broker, outbox)
     woken: list[Connection] = []
 
     def wake(connection: Connection) -> None:
@@ -145,11 +137,7 @@ class Empty(deque[Message]):
 
 def test_a_message_that_comes_just_after_a_look(broker: Broker, outbox: Outbox) -> None:
     """Who posts when the I/O thread has just looked, and with credit will not wait any more, wakes it."""
-    node = Node("q")
-    for number in range(2):
-        outbox.post(Message(node, b"accept", str(number)))
-    broker.listen(1)
-    wait_until(lambda: outbox._patient is not None)
+    node = waiting_for_credit(broker, outbox)
     outbox._inbox = inbox = Empty()
     outbox.post(Message(node, b"accept", "2"))
     inbox.then = lambda: outbox.post(Message(node, b"accept", "3"))
@@ -207,24 +195,14 @@ def test_a_callback_that_fails(broker: Broker, connection: Connection, outbox: O
         assert isinstance(connection.ended.result(DEADLINE), ProviderUnavailable)
 
 
-def test_a_peer_that_reads_no_more(broker: Broker) -> None:
+@pytest.mark.parametrize("connection", [AMQPSettings(heartbeat=0.2)], indirect=True)
+def test_a_peer_that_reads_no_more(broker: Broker, connection: Connection, outbox: Outbox) -> None:
     """A peer that has gone silent is lost after two heartbeats, also when the socket is full."""
     broker.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     broker.peer.credit = 1000
-    connection, outbox = (
-        Connection(broker.near, AMQPSettings(heartbeat=0.2), "localhost", 5672, container="test"),
-        Outbox(),
-    )
-    connection.start()
-    try:
-        connection.post(lambda: outbox.attach(connection, lambda _node, _outcome: None, own_sessions=False))
-        node = Node("q")
-        outbox.post(Message(node, b"accept", "1"))
-        broker.listen(1)
-        for _ in range(300):
-            outbox.post(Message(node, 10_000 * b".", "2"))
-        error = connection.ended.result(DEADLINE)
-        assert "idle" in str(error)
-    finally:
-        connection.abort(ProviderUnavailable("the test is over"))
-        assert connection.join(DEADLINE)
+    node = Node("q")
+    outbox.post(Message(node, b"accept", "1"))
+    broker.listen(1)
+    for _ in range(300):
+        outbox.post(Message(node, 10_000 * b".", "2"))
+    assert "idle" in str(connection.ended.result(DEADLINE))

@@ -65,20 +65,12 @@ class Pair:
                 left = left[room:]
                 self.peer.work()
 
-    def from_peer(self) -> bytes:
-        found = b""
-        while self.peer.transport.pending() > 0:
-            data = bytes(self.peer.transport.peek(self.peer.transport.pending()))
-            self.peer.transport.pop(len(data))
-            found += data
-        return found
-
     def exchange(self) -> None:
         """Until neither has anything to say."""
         assert self.engine is not None
         for _ in range(20):
             self.to_peer()
-            data = self.from_peer()
+            data = self.peer.said()
             if not data:
                 return
             self.engine.receive(data)
@@ -90,8 +82,7 @@ def pair() -> Any:
     made = Pair()
     yield made
     made.engine.free()
-    made.peer.transport.unbind()
-    made.peer.collector.release()
+    made.peer.free()
 
 
 def test_outcomes(pair: Pair) -> None:
@@ -154,7 +145,7 @@ def test_outcomes_before_the_end(pair: Pair, what: str) -> None:
         pair.peer.links[0].session.close()
     else:
         pair.peer.connection.close()
-    data = pair.from_peer()
+    data = pair.peer.said()
     pair.engine.receive(data)
     told = [(token, State.ACCEPTED, "") for token in tokens]
     assert pair.owner.heard[:3] == told
@@ -169,7 +160,7 @@ def test_outcomes_before_garbage(pair: Pair) -> None:
     pair.to_peer()
     pair.owner.heard.clear()
     pair.peer.answer()
-    data = pair.from_peer() + b"\0\0\0\1garbage"
+    data = pair.peer.said() + b"\0\0\0\1garbage"
     pair.engine.receive(data)
     assert pair.owner.heard[:3] == [(token, State.ACCEPTED, "") for token in tokens]
 
